@@ -1,0 +1,1 @@
+"""Who decides: the controller, its policy and its workflows."""

@@ -1,0 +1,6 @@
+"""What a person types."""
+
+
+def main() -> None:
+    """Entry point."""
+    raise SystemExit("not built yet")

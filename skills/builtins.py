@@ -1,0 +1,1 @@
+"""The built-ins of this room, registered through the same hooks as an outside plugin."""

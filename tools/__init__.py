@@ -1,0 +1,1 @@
+"""What is computed: frames, images, geometry, measurement, checks. No model, no database."""
