@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from fiducial.tools.record import Answer, Intent, Region
+
+if TYPE_CHECKING:
+    from fiducial.tools.images.image import Image
 
 
 @dataclass(frozen=True)
@@ -26,17 +29,31 @@ class DomainEvidence:
 
 
 class Session(Protocol):
-    """A loaded model and one image that is encoded once, whatever the number of skills that are called on it."""
+    """A loaded model and one image that is encoded once, whatever the number of skills that are performed on it."""
 
     @property
     def domain(self) -> DomainEvidence:
         """Evidence of what kind of image this is."""
 
-    def generate(self, skill: str, prompt: Any, *, constraint: Any = None, with_image: bool = True) -> Any:
-        """One generation with the skill's adapter: text, token probabilities."""
+    def perform(self, skill: str, args: BaseModel) -> BaseModel:
+        """Perform one skill: render its prompt in the family's dialect, generate with its adapter, parse the text.
+
+        Raises TransientError where another attempt may help, InputError for a skill that the model does not have.
+        """
 
     def zoom(self, box_xyxy_px: Sequence[float]) -> Session:
         """A session on a crop of the same image; regions found there come back in stored pixels of the whole image."""
+
+
+class Model(Protocol):
+    """A base with its adapters, loaded by a family. ``skills/load.py`` has ``load_model(base, adapters) -> Model``."""
+
+    @property
+    def name(self) -> str:
+        """What was loaded, for the record: family, base, revision."""
+
+    def open(self, image: Image) -> Session:
+        """A session on one image; nothing is encoded before the first skill that looks at it."""
 
 
 class _Typed(BaseModel):
