@@ -1,0 +1,127 @@
+"""Ellipses: area, circumference, axes in world space, fit to points, conversion to polygons, landmarks and boxes.
+
+An ``Ellipse`` (``tools/record.py``) lives in stored pixels. Where pixels are not square it is another ellipse in world
+space, with other axes in other directions: ``world_ellipse`` transforms it exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fiducial.tools.record import Ellipse
+
+Floats = NDArray[np.float64]
+
+
+def ellipse_circumference(semi_major: float, semi_minor: float) -> float:
+    """Circumference in the unit of the axes: 4 a E(m), with the complete elliptic integral E and m = 1 - (b/a)².
+
+    Source: Abramowitz and Stegun, 17.3; exact, unlike Ramanujan's or Hadlock's 1.62 (BPD + OFD).
+    """
+    from scipy.special import ellipe
+
+    a, b = max(semi_major, semi_minor), min(semi_major, semi_minor)
+    return float(4.0 * a * ellipe(1.0 - (b / a) ** 2)) if a > 0 else 0.0
+
+
+def ellipse_area(semi_major: float, semi_minor: float) -> float:
+    """Area, in the squared unit of the axes."""
+    return math.pi * semi_major * semi_minor
+
+
+def _half_axes(ellipse: Ellipse) -> Floats:
+    """(2, 2) the vectors from the centre to the ends of the major (column 0) and minor (column 1) axis, in pixels."""
+    angle = math.radians(ellipse.angle_deg)
+    direction = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return np.asarray(direction * np.array([ellipse.semi_major_px, ellipse.semi_minor_px]))
+
+
+def world_ellipse(ellipse: Ellipse, row_mm: float, column_mm: float) -> Ellipse:
+    """The ellipse in world space, exact: its fields hold mm (x · column_mm, y · row_mm), though they are named px.
+
+    An ellipse is the image of the unit circle under its half axes M; scaling gives diag(column_mm, row_mm) M, whose
+    singular values are the new semi-axes and whose left singular vectors are their directions.
+    """
+    left, values, _ = np.linalg.svd(np.diag([column_mm, row_mm]) @ _half_axes(ellipse))
+    x, y = ellipse.center_xy_px
+    angle = math.degrees(math.atan2(left[1, 0], left[0, 0])) % 180.0
+    return Ellipse(
+        center_xy_px=(x * column_mm, y * row_mm), semi_major_px=values[0], semi_minor_px=values[1], angle_deg=angle
+    )
+
+
+def ellipse_axes(ellipse: Ellipse, row_mm: float = 1.0, column_mm: float = 1.0) -> tuple[float, float]:
+    """Full major and minor axis in world space (mm, or pixels where both steps are 1)."""
+    world = world_ellipse(ellipse, row_mm, column_mm)
+    return 2.0 * world.semi_major_px, 2.0 * world.semi_minor_px
+
+
+def ellipse_polygon(ellipse: Ellipse, points: int = 128) -> Floats:
+    """(points, 2) vertices at equal steps of the eccentric angle, from the major axis towards the minor."""
+    t = np.linspace(0.0, 2.0 * math.pi, points, endpoint=False)
+    return np.asarray(np.array(ellipse.center_xy_px) + np.stack([np.cos(t), np.sin(t)], axis=1) @ _half_axes(ellipse).T)
+
+
+def ellipse_box(ellipse: Ellipse) -> tuple[float, float, float, float]:
+    """The smallest upright box ``x0, y0, x1, y1`` around the ellipse."""
+    (cx, cy), half = ellipse.center_xy_px, np.linalg.norm(_half_axes(ellipse), axis=1)
+    return float(cx - half[0]), float(cy - half[1]), float(cx + half[0]), float(cy + half[1])
+
+
+def normalised_radius(ellipse: Ellipse, points_xy_px: ArrayLike) -> Floats:
+    """(N,) how far out each point lies: 0 at the centre, 1 on the ellipse, 2 twice as far out."""
+    offset = np.asarray(points_xy_px, dtype=np.float64).reshape(-1, 2) - np.array(ellipse.center_xy_px)
+    return np.asarray(np.linalg.norm(np.linalg.solve(_half_axes(ellipse), offset.T), axis=0))
+
+
+def ellipse_from_axes(major_px: Sequence[Sequence[float]], minor_px: Sequence[Sequence[float]]) -> Ellipse:
+    """The ellipse of four axis ends: two of the major axis, two of the minor, in any order.
+
+    Centre: mean of the four; semi-axes: half the two distances; direction: that of the longer.
+    Raises ValueError where an axis has no length.
+    """
+    first, second = np.asarray(major_px, dtype=np.float64), np.asarray(minor_px, dtype=np.float64)
+    vectors = [first[1] - first[0], second[1] - second[0]]
+    lengths = [float(np.hypot(*v)) for v in vectors]
+    if not (min(lengths) > 0.0 and max(lengths) < math.inf):
+        raise ValueError("the ends of an axis coincide or are not finite, so they give no ellipse")
+    long = int(lengths[1] > lengths[0])
+    centre = np.concatenate([first, second]).mean(axis=0)
+    angle = math.degrees(math.atan2(vectors[long][1], vectors[long][0])) % 180.0
+    return Ellipse(
+        center_xy_px=(float(centre[0]), float(centre[1])),
+        semi_major_px=lengths[long] / 2,
+        semi_minor_px=lengths[1 - long] / 2,
+        angle_deg=angle,
+    )
+
+
+def fit_ellipse(points_xy_px: ArrayLike) -> Ellipse | None:
+    """The ellipse of least algebraic distance to (N, 2) points; None where fewer than five or none fits.
+
+    scikit-image's ``EllipseModel``: Halir and Flusser, Numerically stable direct least squares fitting of
+    ellipses (1998).
+    """
+    from skimage.measure import EllipseModel
+
+    points = np.asarray(points_xy_px, dtype=np.float64).reshape(-1, 2)
+    if len(points) < 5 or not np.isfinite(points).all():
+        return None
+    model = EllipseModel.from_estimate(points)
+    if not model:
+        return None
+    (cx, cy), (a, b), theta = model.center, model.axis_lengths, model.theta
+    if not (math.isfinite(cx + cy + a + b + theta) and min(a, b) > 0):
+        return None
+    if b > a:
+        a, b, theta = b, a, theta + math.pi / 2
+    return Ellipse(
+        center_xy_px=(float(cx), float(cy)),
+        semi_major_px=float(a),
+        semi_minor_px=float(b),
+        angle_deg=math.degrees(theta) % 180.0,
+    )

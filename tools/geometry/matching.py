@@ -1,0 +1,71 @@
+"""One-to-one matching of two sets, optimal in the number of pairs first and in their quality second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fiducial.tools.geometry.boxes import iou_matrix
+
+
+@dataclass(frozen=True)
+class Matching:
+    """pairs: (K, 2) indices (first, second); quality: (K,) IoU or distance of each pair, in the order of ``pairs``."""
+
+    pairs: NDArray[np.intp]
+    quality: NDArray[np.float64]
+    first_count: int
+    second_count: int
+
+    @property
+    def unmatched_first(self) -> list[int]:
+        """Indices of the first set that have no partner."""
+        return sorted(set(range(self.first_count)) - {int(i) for i in self.pairs[:, 0]})
+
+    @property
+    def unmatched_second(self) -> list[int]:
+        """Indices of the second set that have no partner."""
+        return sorted(set(range(self.second_count)) - {int(i) for i in self.pairs[:, 1]})
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall, in [0, 1]; 1 where both sets are empty."""
+        total = self.first_count + self.second_count
+        return 2.0 * len(self.pairs) / total if total else 1.0
+
+
+def _assign(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(K, 2) pairs: the most allowed pairs possible and, among those, the greatest sum of benefit (0 to 1 each)."""
+    from scipy.optimize import linear_sum_assignment
+
+    # One more allowed pair must outweigh any change of benefit among the others, which is at most their number.
+    bonus = min(benefit.shape) + 1.0
+    rows, columns = linear_sum_assignment(np.where(allowed, benefit + bonus, 0.0), maximize=True)
+    pairs = np.stack([rows, columns], axis=1)
+    return np.asarray(pairs[allowed[rows, columns]], dtype=np.intp)
+
+
+def match_by_iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike, min_iou: float = 0.5) -> Matching:
+    """Match boxes one to one; a pair needs an IoU of at least ``min_iou`` (and above 0).
+
+    first_xyxy: (N, 4); second_xyxy: (M, 4); invalid boxes stay unmatched.
+    """
+    iou = iou_matrix(first_xyxy, second_xyxy)
+    pairs = _assign(iou, (iou >= min_iou) & (iou > 0.0))
+    return Matching(pairs, iou[pairs[:, 0], pairs[:, 1]], *iou.shape)
+
+
+def match_by_distance(first_xy: ArrayLike, second_xy: ArrayLike, max_distance: float) -> Matching:
+    """Match points one to one; a pair may be at most ``max_distance`` apart (unit of the points).
+
+    first_xy: (N, 2); second_xy: (M, 2); non-finite points stay unmatched.
+    """
+    a = np.asarray(first_xy, dtype=np.float64).reshape(-1, 2)
+    b = np.asarray(second_xy, dtype=np.float64).reshape(-1, 2)
+    distance = np.linalg.norm(a[:, None] - b[None], axis=2)
+    allowed = distance <= max_distance  # False for NaN
+    benefit = np.where(allowed, 1.0 - distance / max(max_distance, np.finfo(float).tiny), 0.0)
+    pairs = _assign(benefit, allowed)
+    return Matching(pairs, distance[pairs[:, 0], pairs[:, 1]], *distance.shape)
