@@ -1,0 +1,1 @@
+"""Opening images: decoded behind a time and a memory limit, with their frames and their scale."""
