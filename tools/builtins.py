@@ -1,1 +1,19 @@
 """The built-ins of this room, registered through the same hooks as an outside plugin."""
+
+from __future__ import annotations
+
+from fiducial.tools.hooks import CheckSpec, ToolSpec, hookimpl
+
+
+@hookimpl
+def fiducial_tools() -> list[ToolSpec]:
+    """The tools of this room."""
+    from fiducial.tools.images.info import image_info
+
+    return [image_info]
+
+
+@hookimpl
+def fiducial_checks() -> list[CheckSpec]:
+    """The checks of this room, in the order in which they run within their stage."""
+    return []

@@ -259,7 +259,7 @@ def rotate90_map(width_px: float, height_px: float, quarter_turns: int) -> Frame
 
 
 def normalise_map(width_px: float, height_px: float, to: float = 1.0) -> FrameMap2D:
-    """From pixels to 0–to along both sides: 1 is normalised, 1000 is for models that say 0–1000, or a number of bins."""
+    """From pixels to 0–to along both sides: 1 is normalised, 1000 for models that say 0–1000, or a number of bins."""
     frame_map = resize_map(width_px, height_px, to, to, name=f"0-{to:g}")
     return FrameMap2D(frame_map.matrix, Frame("", width_px, height_px), frame_map.target)
 

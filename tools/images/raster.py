@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -60,7 +61,7 @@ def _pixels(image: Any) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
     return np.asarray(image.convert("RGB")), None
 
 
-def _set_scale(decoded: Decoded, info: dict[str, Any], size: tuple[int, int]) -> None:
+def _set_scale(decoded: Decoded, info: Mapping[Any, Any], size: tuple[int, int]) -> None:
     """Our own private text if there is one; else the reason why there is no scale."""
     if isinstance(text := info.get(SCALE_KEY), str):
         scale, decoded.scale_refused = read_scale_text(text, size)

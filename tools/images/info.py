@@ -1,0 +1,73 @@
+"""The tool ``image_info``: what a file is, its size, orientation and scale, or why there is no scale."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fiducial.tools.hooks import tool
+from fiducial.tools.record import BoxXYXY, Scale
+
+
+class ImageInfoResult(BaseModel):
+    """Result of ``image_info``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: str = Field(description="The file, as given")
+    sha256: str = Field(description="Hash of the file's bytes")
+    format: str = Field(description="What the file is, by its content")
+    modality: str | None = Field(description="DICOM modality (CT, MR, US, CR, …); null for other files")
+    width_px: int = Field(description="Columns of the stored pixels; all coordinates are stored pixels")
+    height_px: int = Field(description="Rows of the stored pixels")
+    display_width_px: int = Field(description="Width as displayed, after the turn that the file asks for")
+    display_height_px: int = Field(description="Height as displayed")
+    orientation: str = Field(description="The turn from stored to displayed pixels")
+    scale: Scale | None = Field(
+        description="Distance of neighbouring rows and columns in mm, and where it is known from"
+    )
+    scale_refused: str | None = Field(description="Why there is no scale")
+    scale_box_xyxy_px: BoxXYXY | None = Field(description="The scale holds only inside this box; null for everywhere")
+    values_unit: str | None = Field(description="Unit of the stored values (HU for CT); null for colour")
+    slice_count: int = Field(description="Number of frames, pages or slices along the chosen plane")
+    slice_index: int = Field(description="Which of them this is, from 0")
+    has_world: bool = Field(description="Whether the file gives a position in the patient (mm, LPS)")
+    notes: list[str] = Field(description="What else was found that a reader should know")
+
+
+@tool
+def image_info(
+    path: Annotated[str, Field(description="Path of an image file: PNG, JPEG, TIFF, DICOM, NIfTI")],
+    scale: Annotated[
+        str | None,
+        Field(description="Scale to use instead of the file's own, such as \"0.1 mm/px\"; null for the file's"),
+    ] = None,
+    frame: Annotated[int, Field(ge=0, description="Which frame of a multi-frame file, from 0")] = 0,
+    plane: Annotated[
+        Literal["axial", "coronal", "sagittal"], Field(description="Which plane of a volume to cut")
+    ] = "axial",
+    slice_index: Annotated[
+        int | None, Field(ge=0, description="Which slice of a volume; null for the middle one")
+    ] = None,
+) -> ImageInfoResult:
+    """Tell what an image file is: format, size, orientation, physical scale and its source, or why it has no scale."""
+    from fiducial.tools.images.open_image import open_image
+    from fiducial.tools.scale import parse_scale
+
+    image = open_image(path, parse_scale(scale) if scale else None, frame=frame, plane=plane, index=slice_index)
+    height, width = image.rgb_u8.shape[:2]
+    return ImageInfoResult(
+        **image.info.model_dump(),
+        format=image.format,
+        modality=image.modality,
+        display_width_px=width,
+        display_height_px=height,
+        orientation=image.orientation,
+        scale_box_xyxy_px=image.scale_box_xyxy_px,
+        values_unit=image.values_unit,
+        slice_count=image.slice_count,
+        slice_index=image.slice_index,
+        has_world=image.stored_to_world is not None,
+        notes=list(image.notes),
+    )
