@@ -103,7 +103,8 @@ def _scan(
     solid = draw_head(rng, echo, field, head, scale) if head else np.zeros(shape, dtype=np.float32)
     speckle = polar_speckle(rng, field)
     # Bone saturates: its speckle is flatter than that of soft tissue.
-    echo *= speckle ** (np.float32(0.75) - np.float32(0.5) * solid)
+    contrast = np.float32(rng.uniform(0.35, 0.65))
+    echo *= np.exp(np.log(speckle) * (contrast - np.float32(0.6) * contrast * solid))
     fade = np.float32(rng.uniform(0.1, 0.7))
     echo *= np.exp(-fade * np.clip(field.depth - 0.4, 0, None))
     gray = 255 * np.float32(rng.uniform(0.85, 1.1)) * echo
@@ -113,7 +114,7 @@ def _scan(
 def _fluid(rng: np.random.Generator, shape: tuple[int, int]) -> Float:
     """Amniotic fluid: pockets that return next to nothing."""
     pockets = smooth_noise(rng, shape, shape[1] / rng.uniform(1.5, 3.5)) - np.float32(rng.uniform(-0.2, 0.8))
-    return 1 - np.float32(0.9) / (1 + np.exp(-pockets * np.float32(rng.uniform(8, 25))))
+    return 1 - np.float32(0.9) / (1 + np.exp(np.clip(-pockets * np.float32(rng.uniform(8, 25)), -30, 30)))
 
 
 def _layers(rng: np.random.Generator, echo: Float, field: Field) -> None:

@@ -12,6 +12,10 @@ from fiducial.tools.phantoms.ultrasound import Field
 from fiducial.tools.record import Scale
 
 
+# Angles about the head's centre, in its unit disc, at which functions of the angle alone are tabled.
+ANGLES = np.linspace(-math.pi, math.pi, 1441, dtype=np.float32)
+
+
 def draw_head(rng: np.random.Generator, echo: Float, field: Field, head: WorldEllipse, scale: Scale) -> Float:
     """Draw brain, midline and skull into ``echo`` in place; returns how much of each pixel is bone, (H, W), 0 to 1."""
     height, width = echo.shape
@@ -25,42 +29,47 @@ def draw_head(rng: np.random.Generator, echo: Float, field: Field, head: WorldEl
     slope = np.sqrt((area.u / np.float32(head.semi_major_mm)) ** 2 + (area.v / np.float32(head.semi_minor_mm)) ** 2)
     slope *= math.sqrt(head.semi_major_mm * head.semi_minor_mm) / np.maximum(area.rho, 1e-3)
     inward = (1 - area.rho) / np.maximum(slope, 1e-3)
-    angle = np.arctan2(area.v, area.u)
-    thickness = np.float32(rng.uniform(0.035, 0.07)) * np.exp(_around(rng, angle, 0.22))
-    thickness = np.maximum(thickness, np.float32(2.2 * soft_px / area.radius_px))
-    inner = np.clip((thickness - inward) * np.float32(area.radius_px / (2.2 * soft_px)) + 0.5, 0, 1)
+    turn = np.arctan2(area.v, area.u)
+    index = ((turn + math.pi) * ((ANGLES.size - 1) / (2 * math.pi))).astype(np.int32)
+    thickness = np.float32(rng.uniform(0.06, 0.12)) * np.exp(_around(rng, 0.2))
+    thickness = np.maximum(thickness, np.float32(2.4 * soft_px / area.radius_px))[index]
+    inner = np.clip((thickness - inward) / (np.float32(0.7) * thickness), 0, 1)
     bone = area.coverage(soft_px) * inner * inner * (3 - 2 * inner)
     beam = field.beam_rad[area.rows, area.columns]
-    strength = _skull_strength(rng, area.u, area.v, angle, head, beam)
-    patch += bone * (strength - patch)
+    strength = _facing(rng, area.u, area.v, head, beam) * _strength_around(rng)[index]
+    patch += bone * np.maximum(strength - patch, 0)
     solid = np.zeros_like(echo)
     solid[area.rows, area.columns] = bone * np.clip(strength, 0, 1)
     return solid
 
 
-def _around(rng: np.random.Generator, angle: Float, spread: float, orders: int = 6) -> Float:
-    """A smooth periodic random function of the angle, about ``spread`` in size."""
-    value = np.zeros_like(angle)
+def _around(rng: np.random.Generator, spread: float, orders: int = 6) -> Float:
+    """A smooth periodic random function of ``ANGLES``, about ``spread`` in size."""
+    value = np.zeros_like(ANGLES)
     for order in range(1, orders + 1):
         weight, phase = rng.normal(0, spread / math.sqrt(order)), rng.uniform(0, 2 * math.pi)
-        value += np.float32(weight) * np.cos(order * angle + np.float32(phase))
+        value += np.float32(weight) * np.cos(order * ANGLES + np.float32(phase))
     return value
 
 
-def _skull_strength(
-    rng: np.random.Generator, u: Float, v: Float, angle: Float, head: WorldEllipse, beam: Float
-) -> Float:
-    """Echo of the bone: bright where the beam meets it squarely, lost at the sides, with gaps at the sutures."""
+def _facing(rng: np.random.Generator, u: Float, v: Float, head: WorldEllipse, beam: Float) -> Float:
+    """Echo of the bone by direction: bright where the beam meets it squarely, lost at the sides."""
     t = math.radians(head.angle_deg)
     nu, nv = u / np.float32(head.semi_major_mm), v / np.float32(head.semi_minor_mm)
     nx, ny = nu * math.cos(t) - nv * math.sin(t), nu * math.sin(t) + nv * math.cos(t)
-    facing = np.abs(nx * np.sin(beam) + ny * np.cos(beam)) / np.maximum(np.hypot(nx, ny), 1e-6)
-    floor = np.float32(rng.uniform(0.10, 0.45))
-    strength = floor + (1 - floor) * facing ** np.float32(rng.uniform(1.0, 2.6))
+    facing = np.abs(nx * np.sin(beam) + ny * np.cos(beam)) / np.maximum(np.sqrt(nx * nx + ny * ny), np.float32(1e-6))
+    floor = np.float32(rng.uniform(0.0, 0.35))
+    return floor + (1 - floor) * np.exp(np.float32(rng.uniform(1.0, 3.5)) * np.log(facing + np.float32(1e-6)))
+
+
+def _strength_around(rng: np.random.Generator) -> Float:
+    """Echo of the bone by place: uneven, with up to three gaps at the sutures; one value for each of ``ANGLES``."""
+    strength = np.float32(rng.uniform(0.6, 1.3)) * np.exp(_around(rng, 0.18))
     for _ in range(int(rng.integers(0, 4))):
-        turn = np.angle(np.exp(1j * (angle - np.float32(rng.uniform(-math.pi, math.pi))))).astype(np.float32)
-        strength *= 1 - np.float32(rng.uniform(0.4, 0.9)) * np.exp(-((turn / np.float32(rng.uniform(0.03, 0.10))) ** 2))
-    return strength * np.float32(rng.uniform(0.6, 1.15)) * np.exp(_around(rng, angle, 0.12))
+        at, gap = np.float32(rng.uniform(-math.pi, math.pi)), np.float32(rng.uniform(0.03, 0.12))
+        turn = (ANGLES - at + np.float32(math.pi)) % np.float32(2 * math.pi) - np.float32(math.pi)
+        strength *= 1 - np.float32(rng.uniform(0.4, 0.95)) * np.exp(-((turn / gap) ** 2))
+    return strength
 
 
 def _brain(rng: np.random.Generator, u: Float, v: Float, radius_px: float) -> Float:
@@ -76,7 +85,7 @@ def _brain(rng: np.random.Generator, u: Float, v: Float, radius_px: float) -> Fl
         u0, v0, reach = rng.uniform(-0.6, 0.6), rng.uniform(-0.45, 0.45), rng.uniform(0.06, 0.25)
         tilt = np.float32(rng.normal(0, 0.25))
         along, across = u - np.float32(u0), v - np.float32(v0) - tilt * (u - np.float32(u0))
-        short = np.exp(-((along / np.float32(reach)) ** 4) - (across / np.float32(rng.uniform(0.012, 0.03))) ** 2)
+        short = np.exp(-(((along / np.float32(reach)) ** 2) ** 2) - (across / np.float32(rng.uniform(0.012, 0.04))) ** 2)
         brain += np.float32(rng.uniform(0.1, 0.6)) * short
     for _ in range(int(rng.integers(0, 3))):  # choroid plexus
         u0, v0 = rng.uniform(-0.4, 0.4), rng.choice([-1, 1]) * rng.uniform(0.2, 0.45)
@@ -85,7 +94,7 @@ def _brain(rng: np.random.Generator, u: Float, v: Float, radius_px: float) -> Fl
         brain += np.float32(rng.uniform(0.1, 0.35)) * np.exp(-blob * blob)
     if rng.random() < 0.6:  # cavum: a dark box on the midline
         u0 = rng.choice([-1, 1]) * rng.uniform(0.2, 0.45)
-        box = np.exp(-(((u - np.float32(u0)) / 0.13) ** 4) - ((v - shift) / 0.05) ** 4)
+        box = np.exp(-((((u - np.float32(u0)) / 0.13) ** 2) ** 2) - (((v - shift) / 0.05) ** 2) ** 2)
         brain *= 1 - np.float32(0.85) * box
     return brain
 

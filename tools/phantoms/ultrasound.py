@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from fiducial.tools.phantoms.ellipse import WorldEllipse
 from fiducial.tools.phantoms.noise import Float, stretched_noise
@@ -61,7 +61,7 @@ def polar_speckle(rng: np.random.Generator, field: Field) -> Float:
     """
     height, width = field.depth.shape
     rows, columns = 2 * height, width
-    grain = rng.uniform(2.2, 4.0) * height / 540, rng.uniform(4.0, 8.0) * height / 540
+    grain = rng.uniform(2.4, 4.8) * height / 540, rng.uniform(4.5, 11.0) * height / 540
     real = stretched_noise(rng, (rows, columns), (2 * grain[0], grain[1]))
     imaginary = stretched_noise(rng, (rows, columns), (2 * grain[0], grain[1]))
     envelope = np.sqrt(real * real + imaginary * imaginary) * np.float32(0.95)
@@ -75,8 +75,9 @@ def furnish(rng: np.random.Generator, gray: Float, field: Field) -> NDArray[np.u
     """Cut the field out of black, soften a little, and add what a machine adds: gray bar, ticks, text, blanked corners."""
     height, width = gray.shape
     black = np.float32(rng.choice([0.0, 0.0, 2.0]))
-    pixels = np.clip(np.where(field.inside, gray, black), 0, 255).astype(np.uint8)
-    image = Image.fromarray(pixels)
+    soft = Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8))
+    soft = soft.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.7, 1.6)) * width / 800))
+    image = Image.fromarray(np.where(field.inside, np.asarray(soft), black).astype(np.uint8))
     draw = ImageDraw.Draw(image)
     unit = width / 800
     if rng.random() < 0.6:
