@@ -8,6 +8,7 @@ the first pixel, so that a pixel's centre is at +0.5; boxes are half-open ``x0, 
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Annotated, Any, Literal, Self
 
@@ -244,8 +245,11 @@ class Record(Part):
         return tuple(r for r in self.regions if r.status == "accepted")
 
     def document(self) -> dict[str, Any]:
-        """The record as JSON-ready data; a region carries only the geometry of its kind."""
-        data = self.model_dump(mode="json")
+        """The record as JSON-ready data; a region carries only the geometry of its kind.
+
+        JSON has no NaN: a coordinate or score that is not finite is None, the check that rejected its region says why.
+        """
+        data: dict[str, Any] = json.loads(self.model_dump_json())
         for region in data["regions"]:
             for field in set(GEOMETRY_OF_KIND.values()) | {"sigma_px", "parent_id"}:
                 if region[field] is None:

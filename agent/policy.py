@@ -1,0 +1,104 @@
+"""What the controller may do when a check fails, and its thresholds: all of it data.
+
+Each failure has a code; each code has a ladder, a tuple of rungs that are tried in order and at most once, and the
+code with which the run abstains when none of them has helped. Thresholds come from ``calibration.json`` beside the
+model where it has one (its object ``policy``), else from the defaults here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from fiducial.tools.errors import InputError
+from fiducial.tools.hooks import first_problem
+from fiducial.tools.record import Part
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Method = Literal["constrained", "other_skill", "zoom", "classical"]
+Failure = Literal["count_mismatch", "presence_without_region", "absence_with_regions"]
+DowngradeStatus = Literal["partial", "abstained"]
+Finder = Literal["detect", "landmark"]
+
+
+class Rung(Part):
+    """One step of a ladder. method: how another reading is made.
+
+    constrained: the finder again, decoding held to the number claimed; other_skill: regions from ``skill``; zoom: the
+    finder on crops, each ``width, height`` as a fraction of the image at a fractional ``x, y``; classical: segmentation
+    without a model.
+    """
+
+    method: Method
+    skill: str | None = None
+    crops_fraction: tuple[tuple[float, float, float, float], ...] = ()
+
+
+QUADRANTS = ((0.0, 0.0, 0.6, 0.6), (0.4, 0.0, 0.6, 0.6), (0.0, 0.4, 0.6, 0.6), (0.4, 0.4, 0.6, 0.6))
+CELL_RUNGS = (
+    Rung(method="constrained"),
+    Rung(method="other_skill", skill="point"),
+    Rung(method="zoom", crops_fraction=QUADRANTS),
+    Rung(method="classical"),
+)
+HEAD_RUNGS = (Rung(method="zoom", crops_fraction=((0.1, 0.1, 0.8, 0.8),)),)
+
+
+class Policy(Part):
+    """Thresholds (probabilities unless said otherwise), bounds and ladders of the controller."""
+
+    understand_confidence: Fraction = 0.5
+    typicality: Fraction = 0.02
+    answer_confidence: Fraction = 0.5
+    kind_confidence: Fraction = 0.6
+    region_floor: Fraction = 0.3
+    region_floor_of: dict[str, Fraction] = Field(default_factory=dict)
+    region_confident: Fraction = 0.6
+    count_difference: Annotated[int, Field(ge=0)] = 1
+    count_difference_relative: Fraction = 0.15
+    same_place_iou: Fraction = 0.5
+    explain_attempts: Annotated[int, Field(ge=1, le=9)] = 3
+    transient_attempts: Annotated[int, Field(ge=1, le=9)] = 3
+    finders: dict[str, Finder] = Field(default_factory=lambda: {"blood_smear": "detect", "head_ultrasound": "landmark"})
+    ladders: dict[Failure, dict[Finder, tuple[Rung, ...]]] = Field(
+        default_factory=lambda: {
+            "count_mismatch": {"detect": CELL_RUNGS, "landmark": HEAD_RUNGS},
+            "presence_without_region": {"detect": CELL_RUNGS[:3], "landmark": HEAD_RUNGS},
+            "absence_with_regions": {"detect": CELL_RUNGS[1:3], "landmark": HEAD_RUNGS},
+        }
+    )
+
+    abstaining_checks: frozenset[str] = frozenset({"count_matches_regions", "presence_has_region", "absence_has_none"})
+
+    def veto(self, check: str, detail: str) -> tuple[str, str, DowngradeStatus]:
+        """What a failed check that rejects no region does to the verdict: code, detail, status."""
+        return check, detail, "abstained" if check in self.abstaining_checks else "partial"
+
+    def floor(self, structure: str) -> float:
+        """The score below which a region of this structure is rejected."""
+        return self.region_floor_of.get(structure, self.region_floor)
+
+    def close(self, claimed: int, found: int) -> bool:
+        """Whether two counts, neither of them zero, are near enough for a partial answer."""
+        allowed = max(self.count_difference, self.count_difference_relative * max(claimed, found))
+        return min(claimed, found) > 0 and abs(claimed - found) <= allowed
+
+
+def load_policy(folder: Path | None) -> Policy:
+    """The policy with the thresholds of ``folder/calibration.json`` where there is one.
+
+    Raises InputError naming the file and field for one that does not validate.
+    """
+    path = None if folder is None else folder / "calibration.json"
+    if path is None or not path.is_file():
+        return Policy()
+    try:
+        data: Any = json.loads(path.read_text(encoding="utf-8"))
+        return Policy.model_validate(data.get("policy", {}))
+    except ValidationError as error:
+        raise InputError(f"{path}: policy.{first_problem(error)}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"{path}: not a calibration ({error}); mend or remove it") from None

@@ -1,0 +1,68 @@
+"""What the graph carries between nodes: the record and notes as plain JSON data, never pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from fiducial.agent.policy import Policy
+from fiducial.skills.base import Model, Session
+from fiducial.tools.hooks import Registry
+from fiducial.tools.record import Part, Quantity
+
+if TYPE_CHECKING:
+    from fiducial.tools.images.image import Image
+
+
+class Downgrade(Part):
+    """A reason collected on the way: the verdict is the most severe of them."""
+
+    status: Literal["partial", "abstained"]
+    code: str
+    detail: str
+
+
+class Claim(Part):
+    """What is claimed of one elementary structure before anything is pointed at; None where nothing could be read."""
+
+    present: bool | None = None
+    count: int | None = None
+
+
+class Notes(Part):
+    """What nodes tell later nodes beside the record.
+
+    quantities: what to measure; claims: by elementary structure; spread: the lowest and highest reading of a count
+    that was settled.
+    """
+
+    quantities: tuple[Quantity, ...] = ()
+    claims: dict[str, Claim] = {}
+    spread: dict[str, tuple[int, int]] = {}
+    downgrades: tuple[Downgrade, ...] = ()
+
+
+class RunState(TypedDict):
+    """The graph's state. ``record`` and ``notes`` are ``Record`` and ``Notes`` as JSON data."""
+
+    record: dict[str, Any]
+    notes: dict[str, Any]
+
+
+@dataclass
+class RunContext:
+    """What a run uses but never checkpoints: the model, the image's pixels, the registry and the policy.
+
+    A resumed run makes a new one from the paths and hashes in its record.
+    """
+
+    model: Model
+    image: Image
+    registry: Registry
+    policy: Policy
+
+    @cached_property
+    def session(self) -> Session:
+        """The one session of the run: the image is encoded in it once, whatever the number of skills."""
+        return self.model.open(self.image)

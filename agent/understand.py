@@ -1,0 +1,119 @@
+"""The first nodes: what is asked, and whether the image is one that the skills know."""
+
+from __future__ import annotations
+
+from fiducial.agent import phrases
+from fiducial.agent.run import Run
+from fiducial.skills.base import UnderstandArgs, UnderstandResult
+from fiducial.tools.record import Answer, Intent, Quantity, Understanding
+from fiducial.tools.structures import structures
+
+DEFAULT_QUANTITIES: dict[str, tuple[Quantity, ...]] = {
+    "blood_smear": ("long_axis",),
+    "head_ultrasound": ("head_circumference", "biparietal_diameter", "occipitofrontal_diameter"),
+}
+
+
+def understand(run: Run) -> str:
+    """Type the question; abstain where it is not understood, or about something that the skills do not know."""
+    result: UnderstandResult = run.skill("understand", UnderstandArgs(question=run.record.question))
+    intent = result.intent
+    if problem := _not_understood(run, result):
+        run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
+        run.check("question_understood", "fail", problem)
+        return run.abstain("not_understood", f"{problem}; {phrases.can_be_asked()}")
+    if unknown := _unknown_structures(intent):
+        run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
+        run.check("structure_known", "fail", unknown)
+        return run.abstain("unknown_structure", f"{unknown}; {phrases.can_be_asked()}")
+    quantities = _quantities(intent)
+    if refused := _refused_quantity(intent, quantities):
+        run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
+        run.check("quantity_known", "fail", refused)
+        return run.abstain("unknown_quantity", refused)
+    scope = "image" if intent.task == "kind" else "local"
+    update = {"quantity": quantities[0] if quantities else None, "scope": scope}
+    intent = intent.model_copy(update=update)
+    run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
+    run.note(quantities=quantities)
+    run.check("question_understood", "pass", f"{phrases.about(intent)}, confidence {result.confidence:.2f}")
+    run.run_checks("understand")
+    return "look"
+
+
+def _not_understood(run: Run, result: UnderstandResult) -> str | None:
+    """Why a question counts as not understood, or None."""
+    if not result.parsed:
+        return "the question could not be put into a form that is known"
+    if result.intent.task == "unknown":
+        return "the question asks for something that none of the skills does"
+    least = run.policy.understand_confidence
+    if not result.confidence >= least:
+        return f"the question may mean {phrases.about(result.intent)}, but the confidence {result.confidence:.2f} is below {least:g}"
+    return None
+
+
+def _unknown_structures(intent: Intent) -> str | None:
+    """Which structure is missing or unknown, or None. The kind of an image needs none."""
+    if intent.task == "kind":
+        return None
+    asked = [intent.structure] + ([intent.other_structure] if intent.task == "compare" else [])
+    if unknown := [key for key in asked if key is not None and key not in structures()]:
+        return f"nothing is known of {' and '.join(unknown)}"
+    if None in asked:
+        return "the question names no structure that is known" + (" to compare with" if asked[0] else "")
+    return None
+
+
+def _quantities(intent: Intent) -> tuple[Quantity, ...]:
+    """What to measure: the quantity asked for, else the structure's defaults; nothing for counts and places."""
+    if intent.task not in ("size", "compare") or intent.structure is None:
+        return ()
+    if intent.task == "compare" and intent.quantity in (None, "count"):
+        return ("count",)
+    if intent.quantity is not None and intent.quantity != "count":
+        return (intent.quantity,)
+    return DEFAULT_QUANTITIES[structures()[intent.structure].domain]
+
+
+def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str | None:
+    """Why a quantity cannot be taken of a structure, or None."""
+    asked = (intent.structure, intent.other_structure if intent.task == "compare" else None)
+    for structure in (structures()[key] for key in asked if key is not None):
+        for quantity in quantities:
+            if quantity != "count" and quantity not in structure.quantities:
+                known = ", ".join(phrases.quantity(q) for q in structure.quantities)
+                return f"the {phrases.quantity(quantity)} is not measured on a {structure.name}; there is: {known}"
+    return None
+
+
+def look(run: Run) -> str:
+    """Compare the image with what the model was trained for, and the structure's kind of image with this one's."""
+    evidence = run.call("look", "skill", lambda: run.context.session.domain)
+    least, kind = run.policy.typicality, phrases.domain(evidence.kind)
+    detail = f"most like {kind}, typicality {evidence.typicality:.3f} (least {least:g})"
+    if evidence.kind == "other" or not evidence.typicality >= least:
+        run.check("image_domain", "fail", detail)
+        known = " or ".join(phrases.domain(d) for d in sorted({s.domain for s in structures().values()}))
+        return run.abstain("off_domain", f"this image does not look like {known}, which are what the skills know")
+    run.check("image_domain", "pass", detail)
+    intent = run.intent
+    if intent.structure is None or intent.task == "kind":
+        return "answer"
+    asked = [intent.structure] + ([intent.other_structure] if intent.other_structure else [])
+    foreign = [key for key in asked if structures()[key].domain != evidence.kind]
+    if not foreign:
+        return "answer"
+    return _foreign(run, foreign[0], evidence.kind, float(evidence.probabilities.get(evidence.kind, evidence.typicality)))
+
+
+def _foreign(run: Run, structure: str, kind: str, confidence: float) -> str:
+    """Something that images of this kind do not show: none of it, or nothing to measure."""
+    shown = f"this is {phrases.domain(kind)}, and {phrases.name(structure)} do not occur in it"
+    run.check("structure_in_domain", "warn", shown)
+    task = run.intent.task
+    if task in ("size", "compare"):
+        return run.abstain("structure_absent", shown)
+    text = f"No: {shown}." if task == "presence" else f"None: {shown}."
+    run.put(answer=Answer(text=text, value=False if task == "presence" else 0, confidence=confidence))
+    return "explain"

@@ -1,0 +1,37 @@
+"""The last node: final checks, and the verdict that the most severe reason makes."""
+
+from __future__ import annotations
+
+from fiducial.agent.run import Run
+from fiducial.tools.record import Reason, Record, Status, Verdict
+
+
+def verify(run: Run) -> str:
+    """Conclude. Whatever came before, a positive answer about something in the image needs an accepted region."""
+    run.run_checks("image")
+    if positive_without_region(run.record):
+        run.abstain("positive_without_region", "the answer claims something in the image, but no region of it was accepted")
+    if run.record.answer is None and not _abstained(run):
+        run.abstain("no_answer", "the run came to no answer")
+    status: Status = "answered"
+    if run.notes.downgrades:
+        status = "abstained" if _abstained(run) else "partial"
+    order = sorted(run.notes.downgrades, key=lambda d: d.status != "abstained")
+    reasons = tuple(Reason(code=d.code, detail=d.detail) for d in order)
+    run.put(verdict=Verdict(status=status, reasons=reasons))
+    return "end"
+
+
+def _abstained(run: Run) -> bool:
+    return any(d.status == "abstained" for d in run.notes.downgrades)
+
+
+def positive_without_region(record: Record) -> bool:
+    """The zero case: a local answer that claims something while no region is accepted."""
+    answer, understanding = record.answer, record.understanding
+    if answer is None or understanding is None or answer.scope == "image" or record.accepted:
+        return False
+    if understanding.intent.task in ("size", "compare"):
+        claims_count = understanding.intent.task == "compare" and understanding.intent.quantity in (None, "count")
+        return not claims_count or any(character in "123456789" for character in answer.text)
+    return bool(answer.value)
