@@ -1,0 +1,249 @@
+"""The eighty held-out questions of ``questions_80.jsonl``: understood rightly, and answered rightly.
+
+Written by someone who had seen only the list of skills, and never used in training. By default only ids and totals are
+printed, so that whoever works on the model does not learn the wording of what failed; ``--show`` prints it.
+
+Understood: task, structure, pair of structures; the quantity where the question names one (for a head the names of the
+field and of geometry count as one); which one, for a size of cells.
+Answered rightly: presence and kind exactly; a count exactly, and beside it within 1 or 15 %; a size within 5 % of the
+truth or with the truth in its 95 % interval; a place with an F1 of at least 0.75 at IoU 0.5; a comparison by its
+outcome. The true size of a cell of BCCD is that of the ellipse inscribed in its box.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from fiducial.benchmarks.common import (
+    HERE,
+    boxes_of,
+    matched,
+    mean,
+    open_asker,
+    parser,
+    precision_recall_f1,
+    progress,
+    status,
+    table,
+    within,
+    write,
+    zero_case,
+)
+from fiducial.benchmarks.phantoms import save_phantom
+from fiducial.benchmarks.truth import Truth, bccd_truth, hc18_truth, in_mm, phantom_truth, same_quantity
+from fiducial.tools.record import Intent, Measurement, Record
+from fiducial.tools.structures import members, structures
+
+QUESTIONS = HERE / "questions_80.jsonl"
+RANK = {"largest": 0, "second_largest": 1, "third_largest": 2, "smallest": -1}
+LOCATION_F1 = 0.75
+
+
+def understood(want: dict[str, Any], got: Intent | None) -> dict[str, bool]:
+    """Which parts of the intent are right; only the parts that the question settles."""
+    if got is None:
+        return {"task": False}
+    parts = {"task": got.task == want["task"]}
+    if want["task"] in ("unknown", "kind"):
+        return parts
+    if want["task"] == "compare":
+        # Which of the two is named first is no part of the meaning.
+        parts["structures"] = {got.structure, got.other_structure} == {want["structure"], want["other_structure"]}
+    else:
+        parts["structure"] = (got.structure, got.other_structure) == (want["structure"], want["other_structure"])
+    if want["task"] in ("size", "compare") and want["quantity"]:
+        parts["quantity"] = same_quantity(got.quantity) == same_quantity(want["quantity"])
+    if want["task"] == "size" and want["structure"] != "head":
+        parts["selector"] = got.selector == want["selector"]
+    return parts
+
+
+def agrees(measurement: Measurement, truth: float) -> bool:
+    """Within 5 %, or the truth in the stated interval."""
+    low, high = (in_mm(measurement, v) for v in (measurement.interval.low, measurement.interval.high))
+    return within(in_mm(measurement, measurement.value), truth, 0.05) or low <= truth <= high
+
+
+def size_right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
+    """Whether the measured size is that of the object asked for; cut objects may count among the candidates or not."""
+    quantity = same_quantity(want["quantity"])
+    taken = [m for m in record.measurements if same_quantity(m.quantity) == quantity]
+    if not taken:
+        return False
+    in_view = truth.with_pixels() if taken[0].unit.startswith("px") else truth
+    candidates = [in_view.sizes(want["structure"], want["quantity"], whole_only) for whole_only in (False, True)]
+    if want["selector"] == "each":
+        taken = sorted(taken, key=lambda m: -in_mm(m, m.value))
+        return any(
+            len(c) == len(taken) and all(agrees(m, v) for m, v in zip(taken, c, strict=True)) for c in candidates
+        )
+    value = record.answer.value if record.answer else None
+    said = next((m for m in taken if isinstance(value, int | float) and within(m.value, value, 1e-3)), taken[0])
+    rank = RANK[want["selector"]]
+    return any(agrees(said, c[rank]) for c in candidates if len(c) > max(rank, 0))
+
+
+def compare_right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
+    """Whether the text names as greater what is greater: more of them, or the larger by the median diameter."""
+    pair = want["structure"], want["other_structure"]
+    if want["quantity"] == "count":
+        values = [float(len(truth.of(s))) for s in pair]
+    else:
+        values = [median(truth.sizes(s, "equivalent_diameter") or [0.0]) for s in pair]
+    return said_greater(record, pair) == (None if values[0] == values[1] else pair[values[0] < values[1]])
+
+
+def said_greater(record: Record, pair: tuple[str, str]) -> str | None:
+    """The structure that the answer calls more numerous or larger; None for equal or where it does not say.
+
+    Two numbers before the two names decide; else the order of the names, turned round by 'fewer' or 'smaller'.
+    """
+    text = record.answer.text.lower() if record.answer else ""
+    numbers = [_number_before(text, s) for s in pair]
+    if None not in numbers:
+        first, second = numbers
+        return None if first == second else pair[first < second]  # type: ignore[operator]
+    places = {s: min((text.find(n) for n in _names(s) if n in text), default=-1) for s in pair}
+    if re.search(r"\b(as many|equal|same|equally)\b", text) or min(places.values()) < 0:
+        return None
+    order = sorted(pair, key=lambda s: places[s])
+    return order[bool(re.search(r"\b(fewer|less|smaller)\b", text))]
+
+
+def _number_before(text: str, structure: str) -> int | None:
+    """The number right before a structure's name, ``no`` being 0."""
+    found = re.search(rf"\b(no|\d+) ({'|'.join(map(re.escape, _names(structure)))})\b", text)
+    return None if found is None else 0 if found[1] == "no" else int(found[1])
+
+
+def _names(structure: str) -> tuple[str, str]:
+    known = structures()[structure]
+    return known.plural, known.name
+
+
+def right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
+    """Whether the final answer is true."""
+    if status(record) == "abstained" or record.answer is None:
+        return False
+    if (task := want["task"]) in ("size", "compare"):
+        return size_right(want, record, truth) if task == "size" else compare_right(want, record, truth)
+    if task == "location":
+        return location_right(want, record, truth)
+    value = record.answer.value
+    if task == "kind":
+        return value == truth.kind
+    there = len(truth.of(want["structure"]))
+    return value is bool(there) if task == "presence" else value == there
+
+
+def location_right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
+    """Whether the accepted regions are those of the structure."""
+    found, there = boxes_of(record, members(want["structure"])), truth.of(want["structure"])
+    hits = matched(found, [t.box_xyxy_px for t in there])
+    return precision_recall_f1(hits, len(found), len(there))["f1"] >= LOCATION_F1
+
+
+def says_none(record: Record) -> bool:
+    """Whether the answer is that there is none."""
+    return record.answer is not None and record.answer.value is not None and not record.answer.value
+
+
+def score(question: dict[str, Any], record: Record, truth: Truth) -> dict[str, Any]:
+    """One row, without the question's wording."""
+    want, got = question["intent"], record.understanding.intent if record.understanding else None
+    parts = understood(want, got)
+    row: dict[str, Any] = {
+        "id": question["id"],
+        "task": want["task"],
+        "answerable": question["answerable"],
+        "parts": parts,
+        "understood": all(parts.values()),
+        "status": status(record),
+        "reasons": [r.code for r in record.verdict.reasons] if record.verdict else [],
+        "zero_case": zero_case(record),
+    }
+    if question["answerable"]:
+        row["right"] = right(want, record, truth)
+        if want["task"] == "count" and status(record) != "abstained" and record.answer:
+            said, there = record.answer.value, len(truth.of(want["structure"]))
+            row["near"] = isinstance(said, int) and within(said, there, 0.15, 1)
+    else:
+        row["withheld"] = status(record) == "abstained" or says_none(record)
+    return row
+
+
+def read_truth(question: dict[str, Any], sets: dict[str, dict[str, Truth]], folder: Path) -> Truth:
+    """The truth of a question's image; a phantom is drawn for it."""
+    source, name = question["image"].split(":", 1)
+    if source != "phantom":
+        return sets[source][name]
+    from fiducial.tools.phantoms import SCENES
+
+    scene, seed = name.split(":")
+    made = SCENES[scene](int(seed))
+    return phantom_truth(made, save_phantom(made, folder))
+
+
+def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The totals."""
+    asked = [r for r in rows if r["answerable"]]
+    other = [r for r in rows if not r["answerable"]]
+    counts = [r for r in asked if "near" in r]
+    return {
+        "questions": len(rows),
+        "understood": mean(r["understood"] for r in rows),
+        "understood_answerable": mean(r["understood"] for r in asked),
+        "task_right": mean(r["parts"]["task"] for r in rows),
+        "answerable": len(asked),
+        "answers_right": mean(r["right"] for r in asked),
+        "answers_withheld": mean(r["status"] == "abstained" for r in asked),
+        "answers_wrong": mean(not r["right"] and r["status"] != "abstained" for r in asked),
+        "right_of_those_given": mean(r["right"] for r in asked if r["status"] != "abstained"),
+        "counts_given_within_1_or_15_percent": mean(r["near"] for r in counts),
+        "unanswerable": len(other),
+        "unanswerable_withheld": mean(r["withheld"] for r in other),
+        "zero_cases": sum(r["zero_case"] for r in rows),
+    }
+
+
+def by_task(rows: list[dict[str, Any]]) -> list[list[Any]]:
+    """Task, questions, share understood, share of the answerable ones that are right."""
+    of_task = {task: [r for r in rows if r["task"] == task] for task in sorted({r["task"] for r in rows})}
+    return [
+        [task, len(own), mean(r["understood"] for r in own), mean(r["right"] for r in own if "right" in r)]
+        for task, own in of_task.items()
+    ]
+
+
+def main() -> None:
+    """Ask, score, print, write."""
+    made = parser(__doc__)
+    made.add_argument("--show", action="store_true", help="print the wording of what failed, and what was said")
+    args = made.parse_args()
+    questions = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()][: args.limit]
+    sets = {"bccd": bccd_truth(args.data), "hc18": hc18_truth(args.data)}
+    asker, rows = open_asker(args), []
+    with tempfile.TemporaryDirectory() as folder:
+        for question in progress(questions, "questions"):
+            truth = read_truth(question, sets, Path(folder))
+            record = asker.ask(truth.path, question["question"], scale=question.get("scale"))
+            rows.append(score(question, record, truth))
+            row = rows[-1]
+            if args.show and not (row["understood"] and row.get("right", True) and row.get("withheld", True)):
+                print(f"{row['id']} {question['image']}: {question['question']}\n   wanted {question['intent']}")
+                print(f"   got {record.understanding}\n   {record.answer}\n   {record.verdict}\n")
+    figures = summary(rows)
+    print(table(("", "value"), figures.items()))
+    print("\n" + table(("task", "questions", "understood", "right"), by_task(rows)))
+    for title, key in (("misunderstood", "understood"), ("not right", "right"), ("not withheld", "withheld")):
+        print(f"\n{title}: " + (", ".join(r["id"] for r in rows if r.get(key) is False) or "none"))
+    write(args.out, {**figures, "rows": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What is really in an image: of the two data sets and of phantoms, in one shape, for scoring answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from fiducial.benchmarks.common import picture, read_hc18_rows, samples
+from fiducial.tools.geometry.ellipses import ellipse_area, ellipse_axes, ellipse_circumference
+from fiducial.tools.record import BoxXYXY, Ellipse, Measurement
+from fiducial.tools.structures import members
+
+# For a head the names of the field and those of geometry mean one thing.
+SAME_QUANTITY = {
+    "head_circumference": "perimeter",
+    "occipitofrontal_diameter": "long_axis",
+    "biparietal_diameter": "short_axis",
+}
+MM_OF = {"mm": 1.0, "mm²": 1.0, "µm": 1e-3, "µm²": 1e-6}
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object: its outline in pixels, and whether it lies wholly in the image."""
+
+    label: str
+    box_xyxy_px: BoxXYXY
+    ellipse_px: Ellipse
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class Truth:
+    """An image's truth. exact: the outlines are known, not inscribed in boxes; known: values given by name."""
+
+    path: Path
+    kind: str
+    things: Sequence[Thing]
+    row_mm: float | None = None
+    column_mm: float | None = None
+    exact: bool = True
+    known: dict[str, float] = field(default_factory=dict)
+
+    def of(self, structure: str) -> list[Thing]:
+        """The objects of a structure, or of all members of a group."""
+        return [t for t in self.things if t.label in members(structure)]
+
+    def with_pixels(self) -> Truth:
+        """The same truth in pixels, the scale left out."""
+        return replace(self, row_mm=None, column_mm=None, known={})
+
+    def sizes(self, structure: str, quantity: str, whole_only: bool = False) -> list[float]:
+        """The quantity of each object, largest first, in mm or mm² (pixels where there is no scale)."""
+        things = [t for t in self.of(structure) if t.whole or not whole_only]
+        if quantity in self.known and len(things) == 1:
+            return [self.known[quantity]]
+        return sorted(
+            (size(t.ellipse_px, quantity, self.row_mm or 1.0, self.column_mm or 1.0) for t in things), reverse=True
+        )
+
+
+def same_quantity(quantity: str | None) -> str | None:
+    """One name for quantities that mean the same."""
+    return SAME_QUANTITY.get(quantity, quantity) if quantity else quantity
+
+
+def size(ellipse: Ellipse, quantity: str, row_mm: float, column_mm: float) -> float:
+    """A quantity of an outline, in the unit of the steps."""
+    long, short = ellipse_axes(ellipse, row_mm, column_mm)
+    values = {
+        "long_axis": long,
+        "short_axis": short,
+        "equivalent_diameter": math.sqrt(long * short),
+        "perimeter": ellipse_circumference(long / 2, short / 2),
+        "area": ellipse_area(long / 2, short / 2),
+        "cephalic_index": short / long,
+    }
+    return values[SAME_QUANTITY.get(quantity, quantity)]
+
+
+def in_mm(measurement: Measurement, value: float) -> float:
+    """A value of a measurement in mm or mm²; pixels and ratios as they are."""
+    return value * MM_OF.get(measurement.unit, 1.0)
+
+
+def inscribed(box: BoxXYXY) -> Ellipse:
+    """The upright ellipse in a box."""
+    x0, y0, x1, y1 = box
+    half = sorted(((x1 - x0) / 2, (y1 - y0) / 2), reverse=True)
+    angle = 0.0 if x1 - x0 >= y1 - y0 else 90.0
+    return Ellipse(
+        center_xy_px=((x0 + x1) / 2, (y0 + y1) / 2), semi_major_px=half[0], semi_minor_px=half[1], angle_deg=angle
+    )
+
+
+def bccd_truth(data: Path) -> dict[str, Truth]:
+    """The val images of BCCD; a cell whose box touches the border counts as cut."""
+    found = {}
+    for sample in samples(data, "bccd", "val"):
+        things = [
+            Thing(o.label, o.box_xyxy_px, inscribed(o.box_xyxy_px), _inside(o.box_xyxy_px, 640, 480))
+            for o in sample.objects
+        ]
+        found[sample.id] = Truth(picture(data, "bccd", sample.id), "blood_smear", things, exact=False)
+    return found
+
+
+def hc18_truth(data: Path) -> dict[str, Truth]:
+    """The val images of HC18: the annotated ellipse, and the circumference of the file."""
+    rows, found = read_hc18_rows(data), {}
+    for sample in samples(data, "hc18", "val"):
+        mm, circumference_mm = rows[sample.id]
+        things = [Thing("head", o.box_xyxy_px, o.ellipse_px) for o in sample.objects]
+        known = {"head_circumference": circumference_mm, "perimeter": circumference_mm}
+        found[sample.id] = Truth(picture(data, "hc18", sample.id), "head_ultrasound", things, mm, mm, known=known)
+    return found
+
+
+def phantom_truth(scene: Any, path: Path) -> Truth:
+    """The truth of a phantom that lies at ``path``."""
+    things = [Thing(o.label, o.box_xyxy_px, o.ellipse_px, o.visible_fraction > 0.999) for o in scene.truth.objects]
+    return Truth(path, scene.truth.kind, things, scene.scale.row_mm, scene.scale.column_mm)
+
+
+def _inside(box: BoxXYXY, width_px: int, height_px: int) -> bool:
+    return box[0] > 1 and box[1] > 1 and box[2] < width_px - 1 and box[3] < height_px - 1
