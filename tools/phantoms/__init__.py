@@ -1,6 +1,7 @@
 """Phantoms: seeded synthetic scenes with exact analytic truth, close in look to the real images of their kind.
 
-``SCENES`` maps a scene's name to a function of the seed; importing this package draws nothing and loads no imaging code.
+``SCENES`` maps a scene's name to a function of the seed; importing this package draws nothing and
+loads no imaging code.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from fiducial.tools.phantoms.scene import Scene, make_truth
 from fiducial.tools.record import Scale
 
 LABELS: tuple[CellLabel, ...] = get_args(CellLabel)
-# The field of view of the real smears is about 45 × 34 µm; their median count of red cells, borders included, is about 15.
+# Field of view of the real smears (about 45 × 34 µm), on which some 15 red cells lie, those at the border included.
 FIELD_UM2 = 45.0 * 34.0
 MAX_RED_CELLS = 600
 Placed = list[tuple[CellLabel, WorldEllipse]]
@@ -143,7 +143,9 @@ def _find_room(
         outside = [max(-p, p - side) for p, side in zip((x, y), field_um, strict=True)]
         if min(outside) > 0 or max(outside) > max(beyond, 0):
             continue
-        room = math.inf if not len(others) else float(np.min(np.hypot(others[:, 0] - x, others[:, 1] - y) - others[:, 2]))
+        room = (
+            math.inf if not len(others) else float(np.min(np.hypot(others[:, 0] - x, others[:, 1] - y) - others[:, 2]))
+        )
         if room > best_room:
             best, best_room = (x, y), room
         if room >= 0:
@@ -172,4 +174,5 @@ def _expose(rng: np.random.Generator, image: Float) -> NDArray[np.uint8]:
     image += grain[:, :, None]
     for channel in (0, 2):
         image[:, :, channel] += np.float32(rng.uniform(0.6, 2.0)) * smooth_noise(rng, (height, width), 5)
-    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    exposed: NDArray[np.uint8] = np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    return exposed

@@ -40,7 +40,9 @@ def make_stain(rng: np.random.Generator) -> Stain:
         return np.asarray(colour * rng.normal(1, spread, 3), dtype=np.float32)
 
     return Stain(
-        ground=np.clip(mix((207, 207, 199), (204, 211, 209), 0.015) * rng.normal(1, 0.025), 150, 244).astype(np.float32),
+        ground=np.clip(mix((207, 207, 199), (204, 211, 209), 0.015) * rng.normal(1, 0.025), 150, 244).astype(
+            np.float32
+        ),
         red_density=mix((0.12, 0.32, 0.27), (0.15, 0.46, 0.52), 0.06) * np.float32(rng.uniform(0.75, 1.2)),
         nucleus=np.clip(mix((0.36, 0.30, 0.88), (0.60, 0.28, 0.98), 0.05), 0.1, 1).astype(np.float32),
         cytoplasm=np.clip(mix((0.93, 0.87, 1.00), (0.84, 0.72, 1.00), 0.03), 0.4, 1).astype(np.float32),
@@ -90,7 +92,12 @@ def _glint(patch: Float, area: Window, rng: np.random.Generator) -> None:
     """A refractile spot: a small bright core with a dark rosy border, as drying leaves on real smears."""
     u0, v0 = rng.uniform(-0.4, 0.4, 2)
     size, squeeze = rng.uniform(0.06, 0.15), rng.uniform(0.4, 1.0)
-    far = np.sqrt((area.u - u0) ** 2 + ((area.v - v0) / squeeze) ** 2) / np.float32(size)
+    du, dv = area.u - np.float32(u0), area.v - np.float32(v0)
+    row, column = np.unravel_index(int(np.argmin(du * du + dv * dv)), du.shape)
+    reach = math.ceil(4 * size * area.radius_px) + 1
+    near = (slice(max(0, row - reach), row + reach), slice(max(0, column - reach), column + reach))
+    patch, du, dv = patch[near], du[near], dv[near]
+    far = np.sqrt(du * du + (dv / np.float32(squeeze)) ** 2) / np.float32(size)
     border = np.exp(-((far - 1) ** 2) * 4)[:, :, None] * np.array([0.12, 0.38, 0.22], dtype=np.float32)
     patch *= 1 - border
     patch += (np.exp(-far * far * 2) * np.float32(rng.uniform(30, 90)))[:, :, None]
@@ -152,4 +159,4 @@ def draw_debris(image: Float, scale: Scale, rng: np.random.Generator) -> None:
         center = float(rng.uniform(0, width) * scale.column_mm), float(rng.uniform(0, height) * scale.row_mm)
         area = window(WorldEllipse(center, radius, radius, 0.0), scale, height, width, 2)
         patch = image[area.rows, area.columns]
-        patch *= 1 - np.float32(rng.uniform(0.05, 0.35)) * np.exp(-area.rho**2)[:, :, None]
+        patch *= 1 - np.float32(rng.uniform(0.05, 0.35)) * np.exp(-(area.rho**2))[:, :, None]

@@ -99,7 +99,7 @@ class Window:
 
     def coverage(self, softness_px: float) -> Float:
         """1 inside, 0 outside, exactly one half on the outline, falling over about ``softness_px`` pixels."""
-        t = np.clip(0.5 + (1 - self.rho) * (self.radius_px / softness_px), 0, 1)
+        t: Float = np.clip(0.5 + (1 - self.rho) * (self.radius_px / softness_px), 0, 1)
         return t * t * (3 - 2 * t)
 
 

@@ -90,7 +90,9 @@ def _scan(
     """The image, (H, W) uint8: echo strength × speckle × attenuation, log-compressed, within the field."""
     shape = field.depth.shape
     tissue = np.float32(rng.uniform(0.10, 0.22))
-    echo = tissue * np.exp(0.35 * smooth_noise(rng, shape, shape[1] / 6) + 0.22 * smooth_noise(rng, shape, shape[1] / 18))
+    echo = tissue * np.exp(
+        0.35 * smooth_noise(rng, shape, shape[1] / 6) + 0.22 * smooth_noise(rng, shape, shape[1] / 18)
+    )
     if rng.random() < (0.45 if head else 0.6):
         echo *= _fluid(rng, shape)
     echo *= 1 + np.float32(rng.uniform(0, 1.0)) * np.clip(field.depth - 0.75, 0, 1)
@@ -114,7 +116,9 @@ def _scan(
 def _fluid(rng: np.random.Generator, shape: tuple[int, int]) -> Float:
     """Amniotic fluid: pockets that return next to nothing."""
     pockets = smooth_noise(rng, shape, shape[1] / rng.uniform(1.5, 3.5)) - np.float32(rng.uniform(-0.2, 0.8))
-    return 1 - np.float32(0.9) / (1 + np.exp(np.clip(-pockets * np.float32(rng.uniform(8, 25)), -30, 30)))
+    steepness = np.float32(rng.uniform(8, 25))
+    passed: Float = 1 - np.float32(0.9) / (1 + np.exp(np.clip(-pockets * steepness, -30, 30)))
+    return passed
 
 
 def _layers(rng: np.random.Generator, echo: Float, field: Field) -> None:

@@ -55,7 +55,9 @@ class Scene:
     def truth_document(self) -> dict[str, Any]:
         """The truth as JSON-ready data, units in the names; cells also in µm, a head also by its clinical names."""
         height, width = self.rgb_u8.shape[:2]
-        objects = [{**item.model_dump(mode="json"), **_domain_sizes(self.truth.kind, item)} for item in self.truth.objects]
+        objects = [
+            {**item.model_dump(mode="json"), **_domain_sizes(self.truth.kind, item)} for item in self.truth.objects
+        ]
         return {
             "scene": self.name,
             "seed": self.seed,
@@ -69,7 +71,11 @@ class Scene:
 
 
 def make_truth(
-    kind: Kind, labels: Iterable[str], objects: Iterable[tuple[str, WorldEllipse]], scale: Scale, size_wh_px: tuple[int, int]
+    kind: Kind,
+    labels: Iterable[str],
+    objects: Iterable[tuple[str, WorldEllipse]],
+    scale: Scale,
+    size_wh_px: tuple[int, int],
 ) -> Truth:
     """The truth of ``objects`` (label and outline); ``labels``: all that are counted, also those that are absent."""
     counts = dict.fromkeys(labels, 0)

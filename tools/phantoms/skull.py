@@ -11,7 +11,6 @@ from fiducial.tools.phantoms.noise import Float, smooth_noise
 from fiducial.tools.phantoms.ultrasound import Field
 from fiducial.tools.record import Scale
 
-
 # Angles about the head's centre, in its unit disc, at which functions of the angle alone are tabled.
 ANGLES = np.linspace(-math.pi, math.pi, 1441, dtype=np.float32)
 
@@ -59,7 +58,9 @@ def _facing(rng: np.random.Generator, u: Float, v: Float, head: WorldEllipse, be
     nx, ny = nu * math.cos(t) - nv * math.sin(t), nu * math.sin(t) + nv * math.cos(t)
     facing = np.abs(nx * np.sin(beam) + ny * np.cos(beam)) / np.maximum(np.sqrt(nx * nx + ny * ny), np.float32(1e-6))
     floor = np.float32(rng.uniform(0.0, 0.35))
-    return floor + (1 - floor) * np.exp(np.float32(rng.uniform(1.0, 3.5)) * np.log(facing + np.float32(1e-6)))
+    falloff = np.float32(rng.uniform(1.0, 3.5))
+    echo: Float = floor + (1 - floor) * np.exp(falloff * np.log(facing + np.float32(1e-6)))
+    return echo
 
 
 def _strength_around(rng: np.random.Generator) -> Float:
@@ -75,7 +76,7 @@ def _strength_around(rng: np.random.Generator) -> Float:
 def _brain(rng: np.random.Generator, u: Float, v: Float, radius_px: float) -> Float:
     """Dark brain with a broken midline echo, the cavum, choroid plexus and folds; (h, w)."""
     shape = u.shape
-    brain = np.float32(rng.uniform(0.05, 0.13)) * np.exp(0.4 * smooth_noise(rng, shape, max(3.0, radius_px / 3)))
+    brain: Float = np.float32(rng.uniform(0.05, 0.13)) * np.exp(0.4 * smooth_noise(rng, shape, max(3.0, radius_px / 3)))
     shift = np.float32(rng.normal(0, 0.04)) + np.float32(rng.normal(0, 0.03)) * u
     streaks = smooth_noise(rng, shape, max(3.0, radius_px / 7))
     width = np.float32(rng.uniform(0.012, 0.03))
@@ -85,7 +86,9 @@ def _brain(rng: np.random.Generator, u: Float, v: Float, radius_px: float) -> Fl
         u0, v0, reach = rng.uniform(-0.6, 0.6), rng.uniform(-0.45, 0.45), rng.uniform(0.06, 0.25)
         tilt = np.float32(rng.normal(0, 0.25))
         along, across = u - np.float32(u0), v - np.float32(v0) - tilt * (u - np.float32(u0))
-        short = np.exp(-(((along / np.float32(reach)) ** 2) ** 2) - (across / np.float32(rng.uniform(0.012, 0.04))) ** 2)
+        short = np.exp(
+            -(((along / np.float32(reach)) ** 2) ** 2) - (across / np.float32(rng.uniform(0.012, 0.04))) ** 2
+        )
         brain += np.float32(rng.uniform(0.1, 0.6)) * short
     for _ in range(int(rng.integers(0, 3))):  # choroid plexus
         u0, v0 = rng.uniform(-0.4, 0.4), rng.choice([-1, 1]) * rng.uniform(0.2, 0.45)

@@ -19,8 +19,8 @@ class Field:
     """Polar coordinates of every pixel about the probe's centre of curvature, each array (H, W).
 
     depth: 0 at the probe's face, 1 at the deepest pixel of the field. beam_rad: angle from straight down.
-    inside: whether the pixel is in the field. apex_xy_mm, face_mm, deepest_mm: the centre, and its distance from the face
-    and from the deepest point, in world space. px_mm: mean step between pixels.
+    inside: whether the pixel is in the field. apex_xy_mm, face_mm, deepest_mm: the centre, and its distance from the
+    face and from the deepest point, in world space. px_mm: mean step between pixels.
     """
 
     depth: Float
@@ -41,7 +41,9 @@ def make_field(rng: np.random.Generator, place: WorldEllipse, scale: Scale, heig
     apex_y = (rng.uniform(-0.6, -0.02) if zoomed else rng.uniform(0.0, 0.08)) * height_mm - face
     deepest = height_mm * (rng.uniform(1.02, 1.3) if zoomed else rng.uniform(0.90, 1.0)) - apex_y
     (cx, cy), reach = place.center_xy_mm, math.sqrt(place.semi_major_mm * place.semi_minor_mm)
-    needed = abs(math.atan2(cx - apex_x, cy - apex_y)) + 0.97 * math.asin(min(1.0, reach / math.hypot(cx - apex_x, cy - apex_y)))
+    needed = abs(math.atan2(cx - apex_x, cy - apex_y)) + 0.97 * math.asin(
+        min(1.0, reach / math.hypot(cx - apex_x, cy - apex_y))
+    )
     half = max(needed, math.radians(rng.uniform(24, 40)))
     x = (np.arange(width, dtype=np.float32) + 0.5)[None, :] * np.float32(scale.column_mm) - np.float32(apex_x)
     y = (np.arange(height, dtype=np.float32) + 0.5)[:, None] * np.float32(scale.row_mm) - np.float32(apex_y)
@@ -68,11 +70,12 @@ def polar_speckle(rng: np.random.Generator, field: Field) -> Float:
     half = float(np.abs(field.beam_rad[field.inside]).max(initial=0.1)) + 1e-3
     row = np.clip(field.depth * np.float32(rows - 1), 0, rows - 1).astype(np.int32)
     column = np.clip((field.beam_rad + half) * np.float32((columns - 1) / (2 * half)), 0, columns - 1).astype(np.int32)
-    return envelope.ravel()[row * columns + column] + np.float32(0.06)
+    looked_up: Float = np.take(envelope.ravel(), row * columns + column) + np.float32(0.06)
+    return looked_up
 
 
 def furnish(rng: np.random.Generator, gray: Float, field: Field) -> NDArray[np.uint8]:
-    """Cut the field out of black, soften a little, and add what a machine adds: gray bar, ticks, text, blanked corners."""
+    """Soften, cut the field out of black, add what a machine adds: gray bar, ticks, text, a blanked corner."""
     height, width = gray.shape
     black = np.float32(rng.choice([0.0, 0.0, 2.0]))
     soft = Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8))
@@ -93,7 +96,9 @@ def furnish(rng: np.random.Generator, gray: Float, field: Field) -> NDArray[np.u
     if rng.random() < 0.4:
         font = ImageFont.load_default(size=max(8, round(12 * unit)))
         words = str(rng.choice(["PHANTOM", "OB  C5-1", "MI 1.1", "Gn 62", "FR 31Hz", "DR 70"]))
-        draw.text((float(rng.uniform(0.06, 0.12)) * width, float(rng.uniform(0.03, 0.08)) * height), words, fill=60, font=font)
+        draw.text(
+            (float(rng.uniform(0.06, 0.12)) * width, float(rng.uniform(0.03, 0.08)) * height), words, fill=60, font=font
+        )
     return np.asarray(image)
 
 
