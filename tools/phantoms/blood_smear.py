@@ -60,7 +60,8 @@ def make_blood_smear(
         draw_cell(image, label, ellipse, scale, stain, softness, rng)
     draw_debris(image, scale, rng)
     truth = make_truth("blood_smear", LABELS, cells, scale, (width_px, height_px))
-    return Scene("blood_smear", seed, _expose(rng, image), scale, truth)
+    name = "blood_smear" if cells else "blood_smear_empty"
+    return Scene(name, seed, _expose(rng, image), scale, truth)
 
 
 def _check_counts(counts: Mapping[str, int]) -> dict[CellLabel, int]:
