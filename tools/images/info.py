@@ -55,7 +55,9 @@ def image_info(
     from fiducial.tools.images.open_image import open_image
     from fiducial.tools.scale import parse_scale
 
-    image = open_image(path, parse_scale(scale) if scale else None, frame=frame, plane=plane, index=slice_index)
+    image = open_image(
+        path, parse_scale(scale) if scale is not None else None, frame=frame, plane=plane, index=slice_index
+    )
     height, width = image.rgb_u8.shape[:2]
     return ImageInfoResult(
         **image.info.model_dump(),

@@ -61,7 +61,11 @@ def _bare_dicom(head: bytes) -> bool:
 def answer(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and arrays for one request; an unusable file gives ``{"error": …}``."""
     try:
-        with open(request.path, "rb") as file:  # noqa: PTH123 (the path may not be one that pathlib normalises)
+        file = open(request.path, "rb")  # noqa: PTH123, SIM115 (the path may not be one that pathlib normalises)
+    except OSError as error:
+        return {"error": f"{error.strerror}; check the path and its permissions"}, {}
+    try:
+        with file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
             decoded = decode(file, request)
@@ -71,8 +75,6 @@ def answer(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
         return {"error": str(error)}, {}
     except MemoryError:
         return {"error": "decoding it takes more memory than is allowed; reduce it first", "exhausted": True}, {}
-    except OSError as error:
-        return {"error": f"{error.strerror or 'the system refused'}; check the path and its permissions"}, {}
     except Exception as error:  # a stranger's file may raise anything; the user gets one sentence
         return {"error": f"the file is damaged or not supported ({type(error).__name__}); export it again"}, {}
 

@@ -1,0 +1,132 @@
+"""DICOM: one frame, with modality values (HU), the window that the file asks for, and its scale."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
+from fiducial.tools.images.dicom_scale import frame_value, set_scale
+from fiducial.tools.images.window import windowed_u8
+
+
+def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
+    """Decode one frame. Raises DecodeError for a file without pixels, damage, or a compression that has no decoder."""
+    import pydicom
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dataset = pydicom.dcmread(file, force=True)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise DecodeError("the DICOM file is damaged or cut short; export it again") from error
+        if "Rows" not in dataset or not any(
+            k in dataset for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+        ):
+            kind = dataset.get("Modality") or "DICOM"
+            raise DecodeError(f"the {kind} file has no image in it; give a DICOM file with pixel data")
+        require_pixels(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0))
+        count = int(dataset.get("NumberOfFrames") or 1)
+        frame = choose("frame", request.frame, count)
+        pixels = _pixels(dataset, frame)
+        decoded = _shown(dataset, pixels, frame)
+        decoded.modality = str(dataset.get("Modality", "")) or None
+        decoded.slice_count, decoded.slice_index = count, frame
+        set_scale(decoded, dataset, frame)
+    return decoded
+
+
+def _pixels(dataset: Any, frame: int) -> NDArray[Any]:
+    """Stored values of one frame: (h, w), or (h, w, 3) in RGB."""
+    from pydicom.pixels import pixel_array
+
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    if syntax is None:  # a bare data set: the reader has found out byte order and explicitness
+        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+        dataset.ensure_file_meta()
+        syntax = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
+    try:
+        return np.asarray(pixel_array(dataset, index=frame))
+    except MemoryError:
+        raise
+    except (RuntimeError, NotImplementedError) as error:
+        missing = "missing dependencies" in str(error)
+        why = "no decoder is installed for" if missing else "the file is damaged, or no installed decoder can read"
+        raise DecodeError(
+            f"{why} its compression, {syntax.name}; run `pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg`"
+        ) from error
+    except Exception as error:
+        raise DecodeError("its pixel data are damaged or cut short; export it again") from error
+
+
+def _shown(dataset: Any, pixels: NDArray[Any], frame: int) -> Decoded:
+    """Grey levels or colour to show, and the values."""
+    photometric = str(dataset.get("PhotometricInterpretation", "MONOCHROME2"))
+    if photometric == "PALETTE COLOR":
+        from pydicom.pixels import apply_color_lut
+
+        pixels = apply_color_lut(pixels, dataset)
+    if pixels.ndim == 3:
+        top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else float(pixels.max() or 1)
+        bits = int(dataset.get("BitsStored") or 8)
+        top = top if photometric == "PALETTE COLOR" else float(2**bits - 1)
+        colour = pixels if top == 255 else np.clip(pixels / top * 255 + 0.5, 0, 255)
+        return Decoded("DICOM", np.ascontiguousarray(colour[:, :, :3]).astype(np.uint8))
+    values = _modality_values(dataset, pixels, frame)
+    shown = _grey(dataset, pixels, values, frame)
+    if photometric == "MONOCHROME1":  # PS3.3 C.7.6.3.1.2: the lowest value is white
+        shown = 255 - shown
+    return Decoded("DICOM", shown, values, _unit(dataset, frame))
+
+
+def _modality_values(dataset: Any, pixels: NDArray[Any], frame: int) -> NDArray[np.float32]:
+    """Values after the modality transform (PS3.3 C.11.1): HU for CT."""
+    if dataset.get("ModalityLUTSequence"):
+        from pydicom.pixels import apply_modality_lut
+
+        return np.asarray(apply_modality_lut(pixels, dataset), np.float32)
+    slope, intercept = (frame_value(dataset, frame, f"Rescale{name}") for name in ("Slope", "Intercept"))
+    factor, offset = (float(v) if v is not None else d for v, d in ((slope, 1.0), (intercept, 0.0)))
+    return pixels.astype(np.float32) * np.float32(factor) + np.float32(offset)
+
+
+def _unit(dataset: Any, frame: int) -> str:
+    """RescaleType where the file has one; HU for CT, for which that is the default (PS3.3 C.8.2.1); else stored."""
+    named = frame_value(dataset, frame, "RescaleType") or dataset.get("Units")
+    if named and named != "US":  # US: unspecified
+        return str(named)
+    return "HU" if dataset.get("Modality") == "CT" and frame_value(dataset, frame, "RescaleSlope") else "stored value"
+
+
+def _grey(dataset: Any, pixels: NDArray[Any], values: NDArray[np.float32], frame: int) -> NDArray[np.uint8]:
+    """Through the file's first window or VOI table; without one, over the values that are not padding."""
+    center, width = (_first(frame_value(dataset, frame, f"Window{name}")) for name in ("Center", "Width"))
+    if center is None and dataset.get("VOILUTSequence"):
+        from pydicom.pixels import apply_voi
+
+        table = np.asarray(apply_voi(values.astype(np.int32), dataset), np.float32)
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        return windowed_u8(table, (2**bits - 1) / 2, 2**bits - 1, "LINEAR_EXACT")
+    function = str(frame_value(dataset, frame, "VOILUTFunction") or "LINEAR")
+    padding = dataset.get("PixelPaddingValue")
+    if center is None and isinstance(padding, int) and (pixels == padding).any() and (pixels != padding).any():
+        inside = values[pixels != padding]
+        low, high = (float(v) for v in np.percentile(inside, [0.1, 99.9]))
+        return windowed_u8(values, (low + high) / 2, max(high - low, 1e-6), "LINEAR_EXACT")
+    return windowed_u8(values, center, width, function)
+
+
+def _first(value: Any) -> float | None:
+    """The first of one or several numbers; None if there is none."""
+    try:
+        first = float(value[0] if not isinstance(value, (str, float, int)) and hasattr(value, "__len__") else value)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return first if np.isfinite(first) else None
