@@ -1,0 +1,244 @@
+"""Measurements of regions in physical units, with their uncertainty. Units come from the scale and from nothing else.
+
+Uncertainty is one standard deviation by first-order propagation (GUM, JCGM 100:2008, 5.1.2): the sensitivities are
+central differences. The inputs are independent: the coordinates that carry the region (the sides of a box, the ends
+of an ellipse's axes, four smooth bulges of an outline), each with ``sigma_px``, a quantisation step q adding q²/12 to
+their variance (GUM F.2.2.1), and the relative tolerance of the scale, common to all lengths. The interval is ±1.96 of
+it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fiducial.tools.errors import InputError
+from fiducial.tools.geometry import polygons
+from fiducial.tools.geometry.ellipses import (
+    ellipse_area,
+    ellipse_axes,
+    ellipse_circumference,
+    ellipse_from_axes,
+)
+from fiducial.tools.record import Ellipse, Interval, Measurement, Quantity, Region, Scale, Unit
+from fiducial.tools.structures import structures
+
+Floats = NDArray[np.float64]
+
+UNKNOWN_SIGMA_PX = 1.0 / math.sqrt(12.0)  # nothing is known of a coordinate but the pixel that it fell into
+NO_SCALE = "in pixels: the image carries no physical scale"
+INTERVAL_METHOD = "normal, first-order propagation (GUM, JCGM 100:2008)"
+
+
+class Size(NamedTuple):
+    """What every quantity is made of, in the unit of the steps: axes, length of the outline, area (squared)."""
+
+    long: float
+    short: float
+    perimeter: float
+    area: float
+
+
+QUANTITY_OF_SIZE: dict[Quantity, tuple[int, Callable[[Size], float]]] = {
+    # the power of a length that the quantity is, and how it follows from the size
+    "long_axis": (1, lambda s: s.long),
+    "short_axis": (1, lambda s: s.short),
+    "occipitofrontal_diameter": (1, lambda s: s.long),
+    "biparietal_diameter": (1, lambda s: s.short),
+    "head_circumference": (1, lambda s: s.perimeter),
+    "perimeter": (1, lambda s: s.perimeter),
+    "equivalent_diameter": (1, lambda s: 2.0 * math.sqrt(s.area / math.pi)),
+    "area": (2, lambda s: s.area),
+    "cephalic_index": (0, lambda s: s.short / s.long),
+}
+ELLIPSE_ONLY: dict[Quantity, str] = {
+    "head_circumference": "circumference of the head's ellipse, at the outer border of the skull",
+    "biparietal_diameter": "minor axis of the head's ellipse, outer to outer border",
+    "occipitofrontal_diameter": "major axis of the head's ellipse, outer to outer border",
+    "cephalic_index": "minor over major axis of the head's ellipse",
+}
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A region as a function of its uncertain coordinates. size(coordinates, row_mm, column_mm) -> Size."""
+
+    coordinates_px: Floats
+    size: Callable[[Floats, float, float], Size]
+    note: str | None = None
+
+
+def _ellipse_size(ellipse: Ellipse, row_mm: float, column_mm: float) -> Size:
+    long, short = ellipse_axes(ellipse, row_mm, column_mm)
+    return Size(long, short, ellipse_circumference(long / 2, short / 2), ellipse_area(long / 2, short / 2))
+
+
+def _ellipse_shape(region: Region) -> _Shape:
+    """The eight coordinates of the four axis ends."""
+    ellipse = region.ellipse_px
+    assert ellipse is not None
+
+    def size(ends: Floats, row_mm: float, column_mm: float) -> Size:
+        p = ends.reshape(4, 2)
+        return _ellipse_size(ellipse_from_axes(p[:2].tolist(), p[2:].tolist()), row_mm, column_mm)
+
+    return _Shape(np.array(ellipse.vertices_xy_px).ravel(), size)
+
+
+def _box_shape(region: Region) -> _Shape:
+    """The four sides; the axes are its sides, outline and area those of the ellipse inscribed in it."""
+    assert region.box_xyxy_px is not None
+
+    def size(box: Floats, row_mm: float, column_mm: float) -> Size:
+        sides = float(box[2] - box[0]) * column_mm, float(box[3] - box[1]) * row_mm
+        long, short = max(sides), min(sides)
+        return Size(long, short, ellipse_circumference(long / 2, short / 2), ellipse_area(long / 2, short / 2))
+
+    note = "taken on a box: its sides as the axes, the ellipse inscribed in it for outline and area"
+    return _Shape(np.array(region.box_xyxy_px), size, note)
+
+
+def _polygon_shape(region: Region) -> _Shape:
+    """Four smooth outward bulges of the outline, a quarter turn apart, the first along the long axis.
+
+    A segmentation errs in stretches of the outline and not vertex by vertex, which would average away. The bulges are
+    cos² lobes that sum to one, so that all four together move the whole outline by sigma.
+    """
+    outline = np.asarray(region.polygon_xy_px, dtype=np.float64)
+    offset = outline - np.array(polygons.polygon_centroid(outline))
+    tangent = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
+    signed = float(np.sum(outline[:, 0] * np.roll(outline[:, 1], -1) - np.roll(outline[:, 0], -1) * outline[:, 1]))
+    normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1) * math.copysign(1.0, signed)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    start = offset[np.argmax(np.linalg.norm(offset, axis=1))]
+    phase = np.arctan2(offset[:, 1], offset[:, 0]) - math.atan2(start[1], start[0])
+    lobes = np.stack([np.maximum(np.cos(phase - k * math.pi / 2), 0.0) ** 2 for k in range(4)], axis=1)
+
+    def size(bulges: Floats, row_mm: float, column_mm: float) -> Size:
+        p = outline + (lobes @ bulges)[:, None] * normal
+        long, short = polygons.recist_axes(p, row_mm, column_mm)
+        return Size(
+            long,
+            short,
+            polygons.polygon_perimeter(p, row_mm, column_mm),
+            polygons.polygon_area(p, row_mm, column_mm),
+        )
+
+    return _Shape(np.zeros(4), size)
+
+
+SHAPE_OF_KIND: dict[str, Callable[[Region], _Shape]] = {
+    "ellipse": _ellipse_shape,
+    "box": _box_shape,
+    "polygon": _polygon_shape,
+}
+
+
+def _gradient(function: Callable[[Floats], float], at: Floats, step: float) -> Floats:
+    """Central differences of a function of (N,) coordinates."""
+    moves = np.eye(len(at)) * step
+    return np.array([(function(at + move) - function(at - move)) / (2.0 * step) for move in moves])
+
+
+def unit_of(power: int, scale: Scale | None, structure_key: str | None) -> tuple[Unit, float]:
+    """The unit of a quantity that is a length to the given power, and the factor from mm (or px) to that power.
+
+    mm at the detector for a detector's scale; µm for a structure that is never a millimetre long; px without a scale.
+    """
+    if power == 0:
+        return "1", 1.0
+    if scale is None:
+        return ("px", "px²")[power - 1], 1.0
+    if scale.source == "detector":
+        return ("mm at the detector", "mm² at the detector")[power - 1], 1.0
+    known = structures().get(structure_key or "")
+    if known is not None and known.long_axis_mm[1] < 1.0:
+        return ("µm", "µm²")[power - 1], 1000.0**power
+    return ("mm", "mm²")[power - 1], 1.0
+
+
+def _notes(shape: _Shape, region: Region, quantity: Quantity, scale: Scale | None) -> str | None:
+    """Everything that a reader must know of this number, in one line."""
+    notes = [ELLIPSE_ONLY.get(quantity), shape.note]
+    if scale is None:
+        ratio = quantity == "cephalic_index"
+        notes.append("a ratio of pixels, which holds if they are square" if ratio else NO_SCALE)
+    elif scale.source == "detector":
+        notes.append("at the detector: the projection magnifies, so the structure itself is smaller")
+    if region.sigma_px is None:
+        notes.append("the skill stated no uncertainty: that of one pixel's quantisation is used")
+    return "; ".join(note for note in notes if note) or None
+
+
+def measure(
+    region: Region,
+    quantity: Quantity,
+    scale: Scale | None,
+    structure_key: str | None = None,
+    quantisation_px: float = 0.0,
+) -> Measurement:
+    """One quantity of one region, by the region's kind.
+
+    Ellipse: its axes in world space, outline by the complete elliptic integral. Polygon: RECIST long and short axis,
+    outline, area.
+    Box: its sides, and the inscribed ellipse. structure_key decides between mm and µm only. quantisation_px: step of
+    the coordinates where they were spelled on a grid. Raises InputError for a region without an extent (a point), a
+    degenerate one, or a head's quantity of something that is not an ellipse.
+    """
+    if quantity not in QUANTITY_OF_SIZE:
+        raise InputError(f"region {region.id}: {quantity} is not measured on a region; count the regions instead")
+    if region.kind not in SHAPE_OF_KIND:
+        raise InputError(f"region {region.id}: {quantity} needs a box, polygon or ellipse, not a {region.kind}")
+    if quantity in ELLIPSE_ONLY and region.kind != "ellipse":
+        raise InputError(f"region {region.id}: {quantity} needs the head's ellipse, not a {region.kind}")
+    power, formula = QUANTITY_OF_SIZE[quantity]
+    unit, factor = unit_of(power, scale, structure_key)
+    row_mm, column_mm = (scale.row_mm, scale.column_mm) if scale else (1.0, 1.0)
+    tolerance = scale.tolerance if scale else 0.0
+    try:
+        shape = SHAPE_OF_KIND[region.kind](region)
+
+        def quantity_of(coordinates: Floats) -> float:
+            return factor * formula(shape.size(coordinates, row_mm, column_mm))
+
+        value = quantity_of(shape.coordinates_px)
+        slope = _gradient(quantity_of, shape.coordinates_px, step=1e-3)
+    except ValueError as error:
+        raise InputError(f"region {region.id} cannot be measured: {error}") from None
+    sigma_px = UNKNOWN_SIGMA_PX if region.sigma_px is None else region.sigma_px
+    variance_px = sigma_px**2 + quantisation_px**2 / 12.0
+    deviation = math.sqrt(float(slope @ slope) * variance_px + (power * tolerance * value) ** 2)
+    if not (math.isfinite(value) and math.isfinite(deviation) and value > 0):
+        raise InputError(f"region {region.id} cannot be measured: its {region.kind} has no finite, positive extent")
+    return Measurement(
+        quantity=quantity,
+        value=value,
+        unit=unit,
+        uncertainty=deviation,
+        interval=interval_95(value, deviation),
+        scale_source=scale.source if scale else "none",
+        region_ids=(region.id,),
+        note=_notes(shape, region, quantity, scale),
+    )
+
+
+def interval_95(value: float, deviation: float) -> Interval:
+    """The 95 % interval of a positive quantity with one standard deviation; it does not go below zero."""
+    return Interval(
+        low=max(0.0, value - 1.959964 * deviation),
+        high=value + 1.959964 * deviation,
+        level=0.95,
+        method=INTERVAL_METHOD,
+    )
+
+
+def measure_all(
+    regions: Sequence[Region], quantity: Quantity, scale: Scale | None, structure_key: str | None = None
+) -> list[Measurement]:
+    """The quantity of every region, largest first."""
+    return sorted((measure(r, quantity, scale, structure_key) for r in regions), key=lambda m: -m.value)
