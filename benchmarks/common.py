@@ -95,11 +95,9 @@ def claims_presence(record: Record) -> bool:
     if answer is None or answer.scope == "image" or seen is None or seen.intent.task == "kind":
         return False
     value = answer.value
-    if isinstance(value, list):
-        return bool(value)
-    if isinstance(value, str) or value is None:
-        return value is not None
-    return value > 0  # a bool counts as 0 or 1
+    if value is None:
+        return " no " not in answer.text
+    return any(value) if isinstance(value, list) else bool(value)
 
 
 def zero_case(record: Record) -> bool:
@@ -126,10 +124,11 @@ def box_of(region: Region) -> BoxXYXY | None:
 
 
 def boxes_of(record: Record, labels: Sequence[str]) -> list[BoxXYXY]:
-    """Bounding boxes of the accepted regions of these labels; none where the run abstained."""
+    """Boxes of the accepted regions of these labels, without parts of other regions; none where the run abstained."""
     if status(record) == "abstained":
         return []
-    return [box for r in record.accepted if r.label in labels and (box := box_of(r)) is not None]
+    found = (r for r in record.accepted if r.label in labels and r.parent_id is None)
+    return [box for r in found if (box := box_of(r)) is not None]
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------

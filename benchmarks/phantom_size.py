@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ FIRST_SEED = 8000
 SMEAR_UM_PER_PX = {"fine": (0.055, 0.055), "middle": (0.07, 0.07), "coarse": (0.085, 0.085), "not square": (0.06, 0.08)}
 HEAD_MM_PER_PX = {"fine": (0.12, 0.12), "middle": (0.16, 0.16), "coarse": (0.20, 0.20), "not square": (0.12, 0.16)}
 CELLS = {"white_cell": 1, "red_cell": 7, "platelet": 2}
-AGE_WEEKS = 20.0
+AGE_WEEKS = 18.0
 QUESTIONS = {
     "blood_smear": ("How long is the largest white blood cell?", "What is the long axis of each red blood cell?"),
     "fetal_head": (
@@ -37,12 +38,20 @@ QUESTIONS = {
 
 
 def scenes(seeds: int) -> Iterator[tuple[str, Scene]]:
-    """The name of the scale, and the scene; the same seeds at every scale."""
-    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        for name, (row, column) in SMEAR_UM_PER_PX.items():
-            yield name, make_blood_smear(seed, um_per_px_row=row, um_per_px_column=column, counts=CELLS)
+    """The name of the scale, and the scene; the same seeds at every scale, those whose white cell is never cut."""
+    kept = 0
+    for seed in count(FIRST_SEED):
+        smears = {
+            name: make_blood_smear(seed, um_per_px_row=row, um_per_px_column=column, counts=CELLS)
+            for name, (row, column) in SMEAR_UM_PER_PX.items()
+        }
+        if any(o.visible_fraction < 1 for s in smears.values() for o in s.truth.objects if o.label == "white_cell"):
+            continue
+        yield from smears.items()
         for name, (row, column) in HEAD_MM_PER_PX.items():
             yield name, make_fetal_head(seed, mm_per_px_row=row, mm_per_px_column=column, age_weeks=AGE_WEEKS)
+        if (kept := kept + 1) == seeds:
+            return
 
 
 def errors(record: Record, truth: Truth) -> list[dict[str, Any]]:

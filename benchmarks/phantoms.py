@@ -7,7 +7,7 @@ from pathlib import Path
 from fiducial.benchmarks.common import box_of
 from fiducial.benchmarks.truth import Thing, Truth
 from fiducial.tools.geometry.boxes import iou_matrix
-from fiducial.tools.images.save import save_png
+from fiducial.tools.phantoms.files import write_scene
 from fiducial.tools.phantoms.scene import Scene
 from fiducial.tools.record import Measurement, Record
 
@@ -15,10 +15,9 @@ SAME_THING_IOU = 0.3
 
 
 def save_phantom(scene: Scene, folder: Path) -> Path:
-    """Write a scene as PNG with its scale inside."""
-    path = folder / f"{scene.name}_{scene.seed}_{scene.scale.row_mm:g}_{scene.scale.column_mm:g}.png"
-    save_png(path, scene.rgb_u8, scene.scale)
-    return path
+    """Write a scene in its own format, OME-TIFF or DICOM, with its scale inside."""
+    stem = f"{scene.name}_{scene.seed}_{scene.scale.row_mm:g}_{scene.scale.column_mm:g}"
+    return write_scene(scene, folder, stem=stem)[0]
 
 
 def thing_of(measurement: Measurement, record: Record, truth: Truth) -> Thing | None:

@@ -13,8 +13,8 @@ outcome. The true size of a cell of BCCD is that of the ellipse inscribed in its
 from __future__ import annotations
 
 import json
-import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,7 +37,7 @@ from fiducial.benchmarks.common import (
 from fiducial.benchmarks.phantoms import save_phantom
 from fiducial.benchmarks.truth import Truth, bccd_truth, hc18_truth, in_mm, phantom_truth, same_quantity
 from fiducial.tools.record import Intent, Measurement, Record
-from fiducial.tools.structures import members, structures
+from fiducial.tools.structures import members
 
 QUESTIONS = HERE / "questions_80.jsonl"
 RANK = {"largest": 0, "second_largest": 1, "third_largest": 2, "smallest": -1}
@@ -89,41 +89,27 @@ def size_right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
 
 
 def compare_right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
-    """Whether the text names as greater what is greater: more of them, or the larger by the median diameter."""
+    """Whether the answer has as greater what is greater: more of them, or the larger by the median diameter."""
     pair = want["structure"], want["other_structure"]
     if want["quantity"] == "count":
         values = [float(len(truth.of(s))) for s in pair]
     else:
         values = [median(truth.sizes(s, "equivalent_diameter") or [0.0]) for s in pair]
-    return said_greater(record, pair) == (None if values[0] == values[1] else pair[values[0] < values[1]])
+    return said_greater(record) == _greater(pair, values)
 
 
-def said_greater(record: Record, pair: tuple[str, str]) -> str | None:
-    """The structure that the answer calls more numerous or larger; None for equal or where it does not say.
-
-    Two numbers before the two names decide; else the order of the names, turned round by 'fewer' or 'smaller'.
-    """
-    text = record.answer.text.lower() if record.answer else ""
-    numbers = [_number_before(text, s) for s in pair]
-    if None not in numbers:
-        first, second = numbers
-        return None if first == second else pair[first < second]  # type: ignore[operator]
-    places = {s: min((text.find(n) for n in _names(s) if n in text), default=-1) for s in pair}
-    if re.search(r"\b(as many|equal|same|equally)\b", text) or min(places.values()) < 0:
-        return None
-    order = sorted(pair, key=lambda s: places[s])
-    return order[bool(re.search(r"\b(fewer|less|smaller)\b", text))]
+def said_greater(record: Record) -> str | None:
+    """The structure that the answer has as the greater; None for equal, ``untold`` where it does not say."""
+    value = record.answer.value if record.answer else None
+    if not isinstance(value, list) or len(value) != 2 or not (seen := record.understanding):
+        return "untold"
+    if record.verdict and any("overlap" in reason.code for reason in record.verdict.reasons):
+        return "untold"
+    return _greater((seen.intent.structure, seen.intent.other_structure), value)
 
 
-def _number_before(text: str, structure: str) -> int | None:
-    """The number right before a structure's name, ``no`` being 0."""
-    found = re.search(rf"\b(no|\d+) ({'|'.join(map(re.escape, _names(structure)))})\b", text)
-    return None if found is None else 0 if found[1] == "no" else int(found[1])
-
-
-def _names(structure: str) -> tuple[str, str]:
-    known = structures()[structure]
-    return known.plural, known.name
+def _greater(pair: tuple[str | None, str | None], values: Sequence[float]) -> str | None:
+    return None if values[0] == values[1] else pair[values[0] < values[1]]
 
 
 def right(want: dict[str, Any], record: Record, truth: Truth) -> bool:

@@ -57,12 +57,13 @@ def measured(quantity: str, value: float, unit: str, half: float, regions: tuple
 
 def record(task: str, structure: str | None, value: object, status: str = "answered", **parts: object) -> Record:
     text = str(parts.pop("text", "…"))
+    intent = Intent(task=task, structure=structure, other_structure=parts.pop("other", None))
     reasons = tuple(Reason(code=c, detail="") for c in parts.pop("codes", ()))  # type: ignore[attr-defined]
     return Record(
         run_id="t",
         question="q",
         image=ImageInfo(path="p", sha256="0", width_px=100, height_px=50),
-        understanding=Understanding(intent=Intent(task=task, structure=structure), confidence=1.0),
+        understanding=Understanding(intent=intent, confidence=1.0),
         answer=Answer(text=text, value=value, confidence=1.0),
         verdict=Verdict(status=status, reasons=reasons),
         **parts,
@@ -120,6 +121,9 @@ def test_an_abstained_run_counts_as_nothing_found() -> None:
         (1, "abstained", (), False),
         (1, "answered", (box(1, SQUARE),), False),
         (1, "answered", (box(1, SQUARE, status="rejected"),), True),
+        ([2.0, 0.0], "answered", (), True),
+        ([0.0, 0.0], "answered", (), False),
+        (None, "answered", (), True),
     ],
 )
 def test_zero_case(value: object, status: str, regions: tuple[Region, ...], expected: bool) -> None:
@@ -246,19 +250,21 @@ def test_sizes_of_each_need_all_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "quantity", "expected"),
+    ("asked", "value", "codes", "quantity", "expected"),
     [
-        ("There are 2 red blood cells and 1 white blood cell.", "count", True),
-        ("There is 1 white blood cell and no red blood cells.", "count", False),
-        ("There are more red blood cells than white blood cells.", "count", True),
-        ("There are fewer white blood cells than red blood cells.", "count", True),
-        ("There are as many red blood cells as white blood cells.", "count", False),
-        ("The white blood cells are larger than the red blood cells.", None, True),
-        ("The red blood cells are larger than the white blood cells.", None, False),
+        (("red_cell", "white_cell"), [2.0, 1.0], [], "count", True),
+        (("white_cell", "red_cell"), [1.0, 2.0], [], "count", True),
+        (("white_cell", "red_cell"), [2.0, 1.0], [], "count", False),
+        (("red_cell", "white_cell"), [2.0, 2.0], [], "count", False),
+        (("red_cell", "white_cell"), [2.0, 1.0], ["ranges_overlap"], "count", False),
+        (("red_cell", "white_cell"), [2.5, 3.0], [], None, True),
+        (("red_cell", "white_cell"), None, [], None, False),
     ],
 )
-def test_comparisons(text: str, quantity: str | None, expected: bool) -> None:
-    done = record("compare", "red_cell", None, text=text)
+def test_comparisons(
+    asked: tuple[str, str], value: object, codes: list[str], quantity: str | None, expected: bool
+) -> None:
+    done = record("compare", asked[0], value, codes=codes, other=asked[1])
     assert questions.right(want("compare", "red_cell", "white_cell", quantity), done, CELLS) is expected
 
 
