@@ -32,10 +32,14 @@ NODES: dict[str, Node] = {
 }
 
 
+def be_strict() -> None:
+    """By default langgraph executes what a crafted checkpoint asks for; this must be set before it is imported."""
+    os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+
+
 def build(checkpointer: Any = None) -> Any:
     """The compiled graph. Run it with a ``RunContext`` as its context and ``first_state`` as its input."""
-    # By default langgraph executes what a crafted checkpoint asks for; strict must be set before it is imported.
-    os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+    be_strict()
     from langgraph.graph import END, START, StateGraph
 
     graph = StateGraph(RunState, context_schema=RunContext)

@@ -23,4 +23,22 @@ def outline(run: Run, region: Region) -> Region:
 
 
 def _refined(run: Run, region: Region) -> Region | None:
-    raise NotImplementedError
+    """A finer outline of a region, or None where its kind has none or the edge is not clear."""
+    rgb_u8 = run.context.image.rgb_u8
+    if region.box_xyxy_px is not None:
+
+        def segmented() -> Region | None:
+            from fiducial.tools.segment.segment_in_box import segment_in_box
+
+            return segment_in_box(rgb_u8, region.box_xyxy_px, region.label)
+
+        return run.call("segment_in_box", "tool", segmented)
+    if region.ellipse_px is not None:
+
+        def edged() -> Region | None:
+            from fiducial.tools.segment.refine_ellipse import refine_ellipse
+
+            return refine_ellipse(rgb_u8, region.ellipse_px)
+
+        return run.call("refine_ellipse", "tool", edged)
+    return None

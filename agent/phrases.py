@@ -109,3 +109,8 @@ def about(intent: Intent) -> str:
     which = "" if intent.task != "size" or intent.selector == "each" else f"the {intent.selector.replace('_', ' ')} of the "
     names = [name(s) for s in (intent.structure, intent.other_structure) if s in structures()]
     return f"{what} of {which}{' and '.join(names)}" if names else what
+
+
+def label(region: Region) -> str:
+    """A region's label for a person: a structure's name, or the label with spaces."""
+    return name(region.label, 1) if region.label in structures() else region.label.replace("_", " ")

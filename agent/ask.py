@@ -1,0 +1,167 @@
+"""Asking: open the image, run the workflow, keep the record; one at a time or many, with one loaded model."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fiducial.agent.controller import be_strict, build, first_state
+from fiducial.agent.policy import Policy, load_policy
+from fiducial.agent.state import RunContext
+from fiducial.skills.base import Model
+from fiducial.tools.errors import FiducialError, InputError
+from fiducial.tools.hooks import Registry, registry
+from fiducial.tools.record import ImageInfo, Record, Scale
+from fiducial.tools.scale import parse_scale
+
+if TYPE_CHECKING:
+    from fiducial.store.store import Store
+    from fiducial.tools.images.image import Image
+
+MAX_QUESTION_CHARACTERS = 1000
+
+
+class Asker:
+    """Answers questions about images with one model, which is loaded at the first question.
+
+    base: a base's name or path, None for the embedded model; adapters: a folder of adapters in place of the model's
+    own; store: a database file that keeps the runs, beside which unfinished runs are checkpointed so that ``resume``
+    can take them up; model: one that is loaded already, in place of base and adapters.
+    """
+
+    def __init__(
+        self,
+        base: str | None = None,
+        adapters: Path | None = None,
+        store: Path | None = None,
+        *,
+        model: Model | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self._base, self._adapters, self._given, self._registry = base, adapters, model, registry
+        self.store_path = Path(store) if store else None
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, loaded once. Raises InputError for one that cannot be loaded."""
+        if self._given is not None:
+            return self._given
+        from fiducial.skills.load import load_model
+
+        return load_model(self._base, self._adapters)
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Thresholds and ladders, from the model's own calibration where it has one."""
+        folder = getattr(self.model, "folder", None)
+        return load_policy(Path(folder) if folder else None)
+
+    @cached_property
+    def store(self) -> Store | None:
+        """The store of runs, if one was named."""
+        from fiducial.store.store import Store
+
+        return Store(self.store_path) if self.store_path else None
+
+    def ask(self, image_path: str | Path, question: str, scale: Scale | str | None = None) -> Record:
+        """One run. scale: such as "0.1 mm/px", in place of the file's own.
+
+        Raises InputError for an image, question, scale or model that cannot be used; all else ends in a verdict.
+        """
+        if not question.strip():
+            raise InputError('the question is empty; ask something such as "How many platelets are there?"')
+        if len(question) > MAX_QUESTION_CHARACTERS:
+            raise InputError(f"the question has {len(question)} characters; ask in at most {MAX_QUESTION_CHARACTERS}")
+        image = _open(image_path, scale)
+        run_id = uuid.uuid4().hex
+        if self.store:
+            self.store.begin(run_id, question, image.info, self.model.name)
+        return self._run(run_id, image, dict(first_state(run_id, question, image.info)))
+
+    def resume(self, run_id: str) -> Record:
+        """Take up a run that was cut off, from its last checkpoint; a run that has ended is read from the store.
+
+        Raises InputError if there is no such run, or if its image has changed since.
+        """
+        if self.store is None:
+            raise InputError("a run can only be resumed from a store; name the one that it was kept in")
+        row = self.store.run(run_id)
+        if row.get("verdict"):
+            return Record.model_validate(row)
+        info = ImageInfo.model_validate(row["image"])
+        image = _open(info.path, info.scale if info.scale and info.scale.source == "user" else None)
+        if image.info.sha256 != info.sha256:
+            raise InputError(f"{info.path} has changed since run {row['run_id']} began; ask again")
+        with self._checkpoints() as saver:
+            config = {"configurable": {"thread_id": row["run_id"]}}
+            begun = saver is not None and saver.get(config) is not None
+        return self._run(row["run_id"], image, None if begun else dict(first_state(row["run_id"], row["question"], info)))
+
+    def _run(self, run_id: str, image: Image, state: dict[str, Any] | None) -> Record:
+        """Run the workflow to its end; ``state`` None goes on from the last checkpoint."""
+        context = RunContext(self.model, image, self._registry or registry(), self.policy)
+        with self._checkpoints() as saver:
+            config = {"configurable": {"thread_id": run_id}}
+            durability = {"durability": "sync"} if saver else {}
+            final = build(saver).invoke(state, config, context=context, **durability)
+            record = Record.model_validate(final["record"])
+            if self.store:
+                self.store.save(record)
+            if saver:
+                saver.delete_thread(run_id)
+        return record
+
+    @contextmanager
+    def _checkpoints(self) -> Iterator[Any]:
+        """The checkpoints of unfinished runs, in a file of their own beside the store; None without a store."""
+        if self.store_path is None:
+            yield None
+            return
+        be_strict()
+        import sqlite3
+        from contextlib import closing
+
+        from langgraph.checkpoint.sqlite import SqliteSaver
+
+        path = self.store_path.with_name(self.store_path.name + ".checkpoints")
+        with closing(sqlite3.connect(path, timeout=30.0, check_same_thread=False)) as connection:
+            yield SqliteSaver(connection)
+
+    def overlay(self, record: Record, path: str | Path) -> None:
+        """Write the record's image with its regions drawn on it. Raises InputError if either file cannot be used."""
+        from fiducial.tools.overlay import write_overlay
+
+        scale = record.image.scale
+        image = _open(record.image.path, scale if scale and scale.source == "user" else None)
+        write_overlay(image, record, Path(path))
+
+    def ask_many(
+        self, rows: Iterable[Mapping[str, str]]
+    ) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
+        """Each row (``image``, ``question``, optionally ``scale``) with its record, or the error of that row alone.
+
+        The model is loaded first; if it cannot be, that is the error of them all and is raised.
+        """
+        _ = self.model, self.policy
+        for row in rows:
+            try:
+                yield row, self.ask(_field(row, "image"), _field(row, "question"), (row.get("scale") or "").strip() or None)
+            except FiducialError as error:
+                yield row, error
+
+
+def _field(row: Mapping[str, str], name: str) -> str:
+    value = (row.get(name) or "").strip()
+    if not value:
+        raise InputError(f"the column '{name}' is missing or empty in this row; fill it in")
+    return value
+
+
+def _open(path: str | Path, scale: Scale | str | None) -> Image:
+    from fiducial.tools.images.open_image import open_image
+
+    return open_image(path, parse_scale(scale) if isinstance(scale, str) else scale)
