@@ -1,6 +1,390 @@
-"""What a person types."""
+"""What a person types. Results go to stdout, all else to stderr; each command imports what it needs.
+
+Exit codes: 0 answered or partial, 3 abstained, 2 unusable input or arguments, 1 a defect of ours, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from fiducial.tools.errors import FiducialError, InputError
+
+if TYPE_CHECKING:
+    from fiducial.store import Store
+
+ABSTAINED = 3
+
+app = typer.Typer(
+    name="fiducial",
+    help="Answers about medical images: grounded, explained, measured, and withheld when the geometry does not hold.",
+    epilog="Exit codes: 0 answered or partial, 3 abstained, 2 unusable input or arguments, 1 a defect of ours.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Base = Annotated[str | None, typer.Option(help="A base model's name or folder; the embedded one by default.")]
+Adapters = Annotated[Path | None, typer.Option(help="A folder of adapters, in place of the base's own.")]
+StoreFile = Annotated[
+    Path | None, typer.Option("--store", envvar="FIDUCIAL_STORE", help="The SQLite file that keeps the runs.")
+]
+Scale = Annotated[
+    str | None,
+    typer.Option(help="The image's scale, such as '0.1 mm/px' or 'row 0.2, column 0.1 mm/px', in place of its own."),
+]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many runs.")]
+
+
+@contextmanager
+def stdout_for_results() -> Iterator[None]:
+    """While a model works, what libraries print goes to stderr; they show no progress of their own."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def defect(error: BaseException) -> str:
+    """The one sentence for a failure that is ours."""
+    what = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"a defect of fiducial, not of your input ({what}); please report it with the output under FIDUCIAL_DEBUG=1"
+
+
+# --- ask --------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def ask(
+    image: Annotated[str | None, typer.Argument(help="A PNG, JPEG, TIFF, OME-TIFF, DICOM or NIfTI file.")] = None,
+    question: Annotated[str | None, typer.Argument(help="The question, in plain English.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as one JSON document.")] = False,
+    overlay: Annotated[Path | None, typer.Option(help="Write the image with what was found, as a PNG.")] = None,
+    scale: Scale = None,
+    base: Base = None,
+    adapters: Adapters = None,
+    store: StoreFile = None,
+    from_list: Annotated[
+        Path | None,
+        typer.Option("--from", help="Ask each row of a CSV file with the columns image, question and perhaps scale."),
+    ] = None,
+    as_lines: Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line.")] = False,
+) -> None:
+    """Ask a question about an image.
+
+    With --from, each row is a line of JSON, in order and as it is done; a row that fails is a line with its "error",
+    and the exit code is then 2 (1 if the failure is a defect of ours).
+    """
+    if from_list is not None:
+        if image is not None or overlay is not None:
+            raise InputError("--from takes images and questions from the list; leave out IMAGE, QUESTION and --overlay")
+        _ask_list(from_list, scale, base, adapters, store)
+    if image is None or question is None:
+        raise InputError('ask needs an image and a question: fiducial ask IMAGE "QUESTION", or --from LIST.csv --jsonl')
+    _ask_one(image, question, scale, overlay, as_json or as_lines, (base, adapters, store))
+
+
+def _ask_list(path: Path, scale: str | None, base: str | None, adapters: Path | None, store: Path | None) -> NoReturn:
+    results = sys.stdout
+    with stdout_for_results():
+        from fiducial.agent.ask import Asker
+        from fiducial.agent.commands.batch import ask_all, read_list
+
+        rows = read_list(path, scale)
+        code = ask_all(Asker(base, adapters, store), rows, lambda line: print(line, file=results, flush=True), defect)
+    raise typer.Exit(code)
+
+
+def _ask_one(
+    image: str,
+    question: str,
+    scale: str | None,
+    overlay: Path | None,
+    as_json: bool,
+    model: tuple[str | None, Path | None, Path | None],
+) -> NoReturn:
+    _require_text(image, "the image's path")
+    _require_text(question, "the question")
+    if overlay is not None and (overlay.suffix.lower() != ".png" or not overlay.absolute().parent.is_dir()):
+        raise InputError(f"cannot write the overlay {overlay}; name a .png file in a folder that exists")
+    with stdout_for_results():
+        from fiducial.agent.ask import Asker
+        from fiducial.agent.present import present
+
+        asker = Asker(*model)
+        record = asker.ask(Path(image), question, scale)
+        if overlay is not None:
+            asker.overlay(record, overlay)
+    print(_json(record.document()) if as_json else present(record, overlay))
+    raise typer.Exit(ABSTAINED if record.verdict is None or record.verdict.status == "abstained" else 0)
+
+
+def _require_text(value: str, what: str) -> None:
+    """Refuse bytes that are no text in UTF-8: neither a record nor a store could hold them."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{what} is not valid UTF-8 ({value!a}); type or name it so") from None
+
+
+def _json(document: Any) -> str:
+    import json
+
+    return json.dumps(document, ensure_ascii=False, allow_nan=False)
+
+
+# --- what is registered -----------------------------------------------------------------------------------------------
+
+
+def _listing(group: str, kind: str) -> typer.Typer:
+    """A sub-command that lists one kind of what plugins have registered."""
+    listing = typer.Typer(help=f"The {kind} that are installed.", no_args_is_help=True, rich_markup_mode=None)
+
+    @listing.command("list", help=f"Print the name and description of each of the {kind}.")
+    def list_all() -> None:
+        from fiducial.tools.hooks import registry
+
+        items = getattr(registry(), kind)
+        width = max(map(len, items), default=0)
+        for name, spec in sorted(items.items()):
+            print(f"{name:{width}}  {' '.join(spec.description.split())}")
+
+    app.add_typer(listing, name=group)
+    return listing
+
+
+GROUPS = {name: name for name in ("tools", "skills", "checks", "families", "workflows")} | {"data": "datasets"}
+_listings = {group: _listing(group, kind) for group, kind in GROUPS.items()}
+ToolName = Annotated[str, typer.Argument(help="The tool's name, as tools list prints it.")]
+
+
+@_listings["tools"].command("schema")
+def tools_schema(name: ToolName) -> None:
+    """Print a tool's JSON Schema, as for function calling."""
+    import json
+
+    from fiducial.tools.hooks import registry
+
+    print(json.dumps(registry().get("tools", name).schema(), ensure_ascii=False, indent=2))
+
+
+@_listings["tools"].command("call")
+def tools_call(
+    name: ToolName, arguments: Annotated[str, typer.Argument(help="The arguments, as one JSON object.")] = "{}"
+) -> None:
+    """Call a tool, and print its result as JSON."""
+    from fiducial.tools.hooks import registry
+
+    tool = registry().get("tools", name)
+    with stdout_for_results():
+        result = tool.call(_json_object(arguments))
+    print(result.model_dump_json())
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    import json
+
+    def refuse(constant: str) -> NoReturn:
+        raise InputError(f"the arguments hold {constant}, which is no JSON; give a finite number")
+
+    try:
+        value = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"the arguments are not JSON ({error}); give one object such as '{{\"name\": 1}}'") from None
+    if not isinstance(value, dict):
+        raise InputError("the arguments are not a JSON object; give one such as '{\"name\": 1}'")
+    return value
+
+
+# --- images and phantoms ----------------------------------------------------------------------------------------------
+
+image_app = typer.Typer(help="Image files.", no_args_is_help=True, rich_markup_mode=None)
+phantom_app = typer.Typer(help="Synthetic images with exact truth.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(image_app, name="image")
+app.add_typer(phantom_app, name="phantom")
+
+
+@image_app.command("info")
+def image_info(
+    file: Annotated[str, typer.Argument(help="An image file.")], scale: Scale = None, as_json: AsJson = False
+) -> None:
+    """Tell what a file is: format, size, orientation, scale and where that is known from."""
+    from fiducial.tools.hooks import registry
+
+    _require_text(file, "the image's path")
+    with stdout_for_results():
+        result = registry().get("tools", "image_info").call({"path": file, "scale": scale})
+    if as_json:
+        print(result.model_dump_json())
+        return
+    for name, value in result.model_dump(mode="json", exclude_none=True).items():
+        print(f"{name}: {value if isinstance(value, str) else _json(value)}")
+
+
+@phantom_app.command("make")
+def phantom_make(
+    scene: Annotated[str, typer.Argument(help="The scene's name; an unknown one lists them.")],
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the first.")] = 0,
+    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path(),
+    count: Annotated[int, typer.Option(min=1, help="How many, with successive seeds.")] = 1,
+) -> None:
+    """Draw a scene: an image with its scale in the file, and its truth as JSON. Prints both paths."""
+    from fiducial.tools.phantoms import SCENES
+
+    if scene not in SCENES:
+        raise InputError(f"unknown scene '{scene}'; there is: {', '.join(sorted(SCENES))}")
+    from fiducial.tools.phantoms.files import write_scene
+
+    for number in range(seed, seed + count):
+        for path in write_scene(SCENES[scene](number), out):
+            print(path)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+runs_app = typer.Typer(help="The runs that a store has kept.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(runs_app, name="runs")
+
+
+def _store(path: Path | None) -> Store:
+    from fiducial.store import Store
+
+    if path is None:
+        raise InputError("no store is named; pass --store FILE.db or set FIDUCIAL_STORE, as when you asked")
+    return Store(path, create=False)
+
+
+def _print_runs(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        status = row["status"] or "unfinished"
+        print(f"{row['run_id']}  {row['started_at'][:19]}  {status:10}  {row['question']}  ({row['image_path']})")
+
+
+@runs_app.command("list")
+def runs_list(store: StoreFile = None, limit: Limit = 20) -> None:
+    """List the latest runs, newest first."""
+    _print_runs(_store(store).runs(limit))
+
+
+@runs_app.command("search")
+def runs_search(
+    text: Annotated[str, typer.Argument(help="Words, all of which must occur.")],
+    store: StoreFile = None,
+    limit: Limit = 20,
+) -> None:
+    """Search questions, answers, explanations and reasons, best match first."""
+    _require_text(text, "the text")
+    _print_runs(_store(store).search(text, limit))
+
+
+@runs_app.command("show")
+def runs_show(
+    run_id: Annotated[str, typer.Argument(help="A run's id, or the beginning of it.")],
+    store: StoreFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one run as it was answered."""
+    document = _store(store).run(run_id)
+    if as_json:
+        print(_json(document))
+        return
+    with stdout_for_results():
+        from fiducial.agent.present import present
+        from fiducial.store.rows import record_of
+    print(present(record_of(document)))
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+adapters_app = typer.Typer(
+    help="The adapters of a base, one for each skill.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(adapters_app, name="adapters")
+Out = Annotated[Path, typer.Option(help="The folder to write to; checkpoints too.")]
+Data = Annotated[list[Path] | None, typer.Option(help="The folder of a data set; give it once for each.")]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many steps; the recipe's number by default.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of everything that is drawn.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")]
+
+
+@adapters_app.command("list")
+def adapters_list(adapters: Adapters = None) -> None:
+    """Print each adapter's name and base."""
+    from fiducial.agent.commands.adapters import manifests
+
+    for name, manifest in manifests(adapters).items():
+        print(f"{name:12}  {manifest.get('base', '')}")
+
+
+@adapters_app.command("show")
+def adapters_show(
+    name: Annotated[str, typer.Argument(help="The adapter's name, as adapters list prints it.")],
+    adapters: Adapters = None,
+) -> None:
+    """Print an adapter's manifest: base, dialect, data, metrics, versions."""
+    import json
+
+    from fiducial.agent.commands.adapters import manifest
+
+    print(json.dumps(manifest(name, adapters), ensure_ascii=False, indent=2))
+
+
+@app.command()
+def pretrain(out: Out, data: Data = None, max_steps: MaxSteps = None, seed: Seed = 0, resume: Resume = False) -> None:
+    """Train the base model from its data sets and phantoms."""
+    with stdout_for_results():
+        from fiducial.skills.training import commands
+
+        commands.pretrain(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
+
+
+@app.command()
+def train(
+    skill: Annotated[str, typer.Argument(help="The skill's name, as skills list prints it.")],
+    out: Out,
+    base: Base = None,
+    data: Data = None,
+    max_steps: MaxSteps = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+) -> None:
+    """Train one skill's adapter on a base."""
+    with stdout_for_results():
+        from fiducial.skills.training import commands
+
+        commands.train(skill, out=out, base=base, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
+
+
+@app.command(hidden=True)
+def docs() -> None:
+    """Print the reference of the command line as Markdown."""
+    from fiducial.agent.commands.reference import reference
+
+    print(reference(app), end="")
 
 
 def main() -> None:
-    """Entry point."""
-    raise SystemExit("not built yet")
+    """Entry point: run the command, and turn what goes wrong into one sentence and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app()
+    except Exception as error:
+        if os.environ.get("FIDUCIAL_DEBUG") == "1":
+            raise
+        ours = not isinstance(error, FiducialError)
+        print(f"fiducial: {defect(error) if ours else error}", file=sys.stderr)
+        sys.exit(1 if not isinstance(error, FiducialError) else error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
