@@ -30,7 +30,7 @@ def _kind(run: Run) -> str:
     least, seen = run.policy.kind_confidence, run.context.session.domain.kind
     if not result.confidence >= least:
         run.check("kind_confident", "fail", f"confidence {result.confidence:.2f} below {least:g}")
-        return run.abstain("low_confidence", f"the kind of the image is claimed with confidence {result.confidence:.2f} only")
+        return run.abstain("low_confidence", f"the kind is claimed with confidence {result.confidence:.2f} only")
     run.check("kind_confident", "pass", f"confidence {result.confidence:.2f} (least {least:g})")
     if result.value != seen:
         detail = f"claimed {phrases.domain(result.value)}, but the image as a whole looks like {phrases.domain(seen)}"
@@ -72,7 +72,7 @@ def counted_answer(intent: Intent, numbers: dict[str, int], confidence: float) -
 
 
 def counts_side_by_side(intent: Intent, numbers: dict[str, int]) -> str:
-    """``There are 3 platelets and 12 red blood cells.``"""
+    """Both numbers: ``There are 3 platelets and 12 red blood cells``."""
     totals = [(sum(numbers[m] for m in members(key)), key) for key in (intent.structure, intent.other_structure) if key]
     return f"There are {' and '.join(phrases.counted(number, key) for number, key in totals)}."
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fiducial.agent.controller import be_strict, build, first_state
 from fiducial.agent.policy import Policy, load_policy
-from fiducial.agent.state import RunContext
+from fiducial.agent.state import RunContext, RunState
 from fiducial.skills.base import Model
 from fiducial.tools.errors import FiducialError, InputError
 from fiducial.tools.hooks import Registry, registry
@@ -80,7 +80,7 @@ class Asker:
         run_id = uuid.uuid4().hex
         if self.store:
             self.store.begin(run_id, question, image.info, self.model.name)
-        return self._run(run_id, image, dict(first_state(run_id, question, image.info)))
+        return self._run(run_id, image, first_state(run_id, question, image.info))
 
     def resume(self, run_id: str) -> Record:
         """Take up a run that was cut off, from its last checkpoint; a run that has ended is read from the store.
@@ -99,9 +99,10 @@ class Asker:
         with self._checkpoints() as saver:
             config = {"configurable": {"thread_id": row["run_id"]}}
             begun = saver is not None and saver.get(config) is not None
-        return self._run(row["run_id"], image, None if begun else dict(first_state(row["run_id"], row["question"], info)))
+        state = None if begun else first_state(row["run_id"], row["question"], info)
+        return self._run(row["run_id"], image, state)
 
-    def _run(self, run_id: str, image: Image, state: dict[str, Any] | None) -> Record:
+    def _run(self, run_id: str, image: Image, state: RunState | None) -> Record:
         """Run the workflow to its end; ``state`` None goes on from the last checkpoint."""
         context = RunContext(self.model, image, self._registry or registry(), self.policy)
         with self._checkpoints() as saver:
@@ -139,9 +140,7 @@ class Asker:
         image = _open(record.image.path, scale if scale and scale.source == "user" else None)
         write_overlay(image, record, Path(path))
 
-    def ask_many(
-        self, rows: Iterable[Mapping[str, str]]
-    ) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
+    def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
         """Each row (``image``, ``question``, optionally ``scale``) with its record, or the error of that row alone.
 
         The model is loaded first; if it cannot be, that is the error of them all and is raised.
@@ -149,7 +148,8 @@ class Asker:
         _ = self.model, self.policy
         for row in rows:
             try:
-                yield row, self.ask(_field(row, "image"), _field(row, "question"), (row.get("scale") or "").strip() or None)
+                scale = (row.get("scale") or "").strip() or None
+                yield row, self.ask(_field(row, "image"), _field(row, "question"), scale)
             except FiducialError as error:
                 yield row, error
 

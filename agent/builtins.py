@@ -19,7 +19,7 @@ def fiducial_workflows() -> list[WorkflowSpec]:
     """The workflows of this room."""
     chain = WorkflowSpec(
         name="chain",
-        description="understand → look → answer → ground → explain → measure → verify: each part can veto the one before.",
+        description="understand → look → answer → ground → explain → measure → verify; each can veto the one before.",
         build=_chain,
     )
     return [chain]

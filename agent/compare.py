@@ -46,11 +46,9 @@ def compare_sizes(run: Run, first: Sequence[Measurement], second: Sequence[Measu
     unit, quantity = first[0].unit, phrases.quantity(first[0].quantity)
     difference, spread = a - b, math.hypot(sa, sb)
     suffix = "" if unit == "1" else f" {unit}"
-    told = [
-        f"{phrases.name(key)} {phrases.rounded(mean, sd)}{suffix} (± {phrases.rounded(sd, sd)}{suffix}, {len(rows)} measured)"
-        for key, mean, sd, rows in zip(keys, (a, b), (sa, sb), (first, second), strict=True)
-    ]
-    lead = f"Mean {quantity}: {told[0]}, {told[1]}."
+    lead = (
+        f"Mean {quantity}: {_told(keys[0], a, sa, len(first), suffix)}, {_told(keys[1], b, sb, len(second), suffix)}."
+    )
     if abs(difference) <= TWO_SIDED_95 * spread:
         run.downgrade("intervals_overlap", f"the difference of the {quantity}s is within its uncertainty")
         text = f"{lead} Which are larger cannot be told: the difference is within its uncertainty."
@@ -58,6 +56,12 @@ def compare_sizes(run: Run, first: Sequence[Measurement], second: Sequence[Measu
         by = f"{phrases.rounded(abs(difference), spread)}{suffix} (± {phrases.rounded(spread, spread)}{suffix})"
         text = f"{lead} The {phrases.name(keys[0] if difference > 0 else keys[1])} are larger by {by}."
     run.put(answer=run.answer.model_copy(update={"text": text, "value": [a, b]}))
+
+
+def _told(key: str, mean: float, spread: float, number: int, suffix: str) -> str:
+    """``platelets 2.4 µm (± 0.2 µm, 3 measured)``."""
+    plus_minus = f"± {phrases.rounded(spread, spread)}{suffix}"
+    return f"{phrases.name(key)} {phrases.rounded(mean, spread)}{suffix} ({plus_minus}, {number} measured)"
 
 
 def _mean(rows: Sequence[Measurement]) -> tuple[float, float]:

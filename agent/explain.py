@@ -1,4 +1,4 @@
-"""The explain node: the skill's own text, held against the record; where it contradicts it, again, and then a listing."""
+"""The explain node: the skill's own text, held against the record; made again where it contradicts it, then listed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def listing(record: Record) -> Explanation:
     """A plain listing of the record, which says that it is one."""
     regions = [r for r in record.accepted if r.parent_id is None]
     said = record.answer.text if record.answer else "There is no answer."
-    parts = [f"{phrases.name(r.label, 1)} {r.id} ({phrases.place(r, record.image)}, score {r.score:.2f})" for r in regions]
+    parts = [f"{phrases.label(r)} {r.id} ({phrases.place(r, record.image)}, score {r.score:.2f})" for r in regions]
     rests = f" It rests on: {', '.join(parts)}." if parts else " It rests on no region."
     return Explanation(
         text=f"A plain listing of the record: {said}{rests}",

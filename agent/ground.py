@@ -34,9 +34,11 @@ def _tell(run: Run, settled: dict[str, Settled]) -> None:
         told = ", ".join(f"{source} {number}" for source, number in entry.readings)
         if entry.revised:
             former = run.record.answer.text if run.record.answer else "nothing readable"
-            run.check("answer_revised", "warn", f"{phrases.name(key)}: {entry.revised} against the claim ({former}) {told}".strip())
+            detail = f"{phrases.name(key)}: {entry.revised} against the claim ({former}) {told}".strip()
+            run.check("answer_revised", "warn", detail)
         elif entry.readings:
-            run.check("claim_confirmed" if entry.code is None else "readings_disagree", "warn", f"{phrases.name(key)}: {told}")
+            name = "claim_confirmed" if entry.code is None else "readings_disagree"
+            run.check(name, "warn", f"{phrases.name(key)}: {told}")
         if entry.code == "count_uncertain":
             run.downgrade(entry.code, f"the readings of the count differ: {entry.detail}")
 
@@ -98,7 +100,7 @@ def _gate(run: Run) -> str:
     detail = f"confidence of the answer {run.answer.confidence:.2f} (least {least:g})"
     run.check("answer_confident", "pass" if sure else "warn", detail)
     if not sure and intent.task in ("presence", "location") and not run.found():
-        return run.abstain("low_confidence", f"that there are none is claimed with confidence {run.answer.confidence:.2f} only")
+        return run.abstain("low_confidence", f"none are claimed, with confidence {run.answer.confidence:.2f} only")
     if intent.task == "size" or (intent.task == "compare" and run.notes.quantities != ("count",)):
         groups = [key for key in (intent.structure, intent.other_structure) if key]
         missing = [key for key in groups if not any(run.found(member) for member in members(key))]
@@ -106,4 +108,3 @@ def _gate(run: Run) -> str:
             names = " and ".join(phrases.name(key) for key in missing)
             return run.abstain("structure_absent", f"there are no {names} in this image to measure")
     return "explain"
-

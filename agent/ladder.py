@@ -142,8 +142,11 @@ def _holds(region: Region, point: PointXY) -> bool:
 
 def _classical(run: Run, structure: str) -> Reading:
     """Segmentation without a model: an independent reading, whose scores are set to the floor."""
-    from fiducial.tools.segment.find_cells import find_cells
 
-    cells = run.call("find_cells", "tool", lambda: find_cells(run.context.image.rgb_u8, structure))
-    regions = [r.model_copy(update={"id": f"R{n}"}) for n, r in enumerate(cells, 1)]
+    def cells() -> list[Region]:
+        from fiducial.tools.segment.find_cells import find_cells
+
+        return find_cells(run.context.image.rgb_u8, structure)
+
+    regions = [r.model_copy(update={"id": f"R{n}"}) for n, r in enumerate(run.call("find_cells", "tool", cells), 1)]
     return Reading("classical", sift(run, structure, regions), 0.5)

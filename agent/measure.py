@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from fiducial.agent import phrases
 from fiducial.agent.compare import compare_counts, compare_sizes
 from fiducial.agent.outline import outline
-from fiducial.agent.run import Run
+from fiducial.agent.run import Run, StepFailedError
+from fiducial.tools.errors import InputError
 from fiducial.tools.record import Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import members
 
@@ -77,12 +79,10 @@ def _measured(run: Run, region: Region) -> list[Measurement]:
     scale = run.record.image.scale
     found = []
     for quantity in run.notes.quantities:
-        if outlined.kind in ("point", "landmark"):
-            run.check("measurable", "warn", f"{outlined.id} is a point, which has no {phrases.quantity(quantity)}")
-            continue
-        found.append(
-            run.call("measure", "tool", lambda q=quantity: measure_region(outlined, q, scale, region.label))  # type: ignore[misc]
-        )
+        try:
+            found.append(run.call("measure", "tool", partial(measure_region, outlined, quantity, scale, region.label)))
+        except (InputError, StepFailedError) as error:
+            run.check("measurable", "warn", str(error))
     return found
 
 
@@ -97,7 +97,8 @@ def _told(run: Run, rows: Sequence[Sequence[Measurement]]) -> str:
     name = phrases.name(str(intent.structure), 1)
     if intent.selector != "each":
         m = rows[0][0]
-        return f"The {ORDINAL[intent.selector]} {name} ({_id(run, m)}) has {_quantity(m.quantity)} of {phrases.with_unit(m)}."
+        size = f"{_quantity(m.quantity)} of {phrases.with_unit(m)}"
+        return f"The {ORDINAL[intent.selector]} {name} ({_id(run, m)}) has {size}."
     if len(rows) == 1:
         parts = [f"the {phrases.quantity(m.quantity)} is {phrases.with_unit(m)}" for m in rows[0]]
         text = f"Of the {name} ({_id(run, rows[0][0])}), {', '.join(parts)}."

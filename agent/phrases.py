@@ -24,7 +24,7 @@ def counted(number: int, structure: str) -> str:
 
 
 def there_are(number: int, structure: str) -> str:
-    """``There are 3 platelets.``"""
+    """A count in words: ``There are 3 platelets``."""
     return f"There {'is' if number == 1 else 'are'} {counted(number, structure)}."
 
 
@@ -42,8 +42,8 @@ def can_be_asked() -> str:
     """What can be asked, from the structure table."""
     known = ", ".join(f"{s.plural} ({DOMAIN_NAMES.get(s.domain, s.domain)})" for s in structures().values())
     return (
-        "you can ask whether there are, how many there are, where they are, how large they are, how two of them compare,"
-        f" or what kind of image this is, for: {known}"
+        "you can ask whether there are, how many there are, where they are, how large they are, how two of them"
+        f" compare, or what kind of image this is, for: {known}"
     )
 
 
@@ -106,9 +106,10 @@ def about(intent: Intent) -> str:
     what = quantity(intent.quantity) if intent.quantity and intent.task in ("size", "compare") else intent.task
     if intent.task == "compare":
         what = f"comparison of {'number' if intent.quantity in (None, 'count') else what}"
-    which = "" if intent.task != "size" or intent.selector == "each" else f"the {intent.selector.replace('_', ' ')} of the "
-    names = [name(s) for s in (intent.structure, intent.other_structure) if s in structures()]
-    return f"{what} of {which}{' and '.join(names)}" if names else what
+    names = " and ".join(name(s) for s in (intent.structure, intent.other_structure) if s in structures())
+    if intent.task == "size" and intent.selector != "each":
+        names = f"the {intent.selector.replace('_', ' ')} of the {names}"
+    return f"{what} of {names}" if names else what
 
 
 def label(region: Region) -> str:

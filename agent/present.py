@@ -81,8 +81,8 @@ def _regions(record: Record) -> list[str]:
 
 def _region(region: Region, record: Record) -> str:
     part = f", part of {region.parent_id}" if region.parent_id else ""
-    label = phrases.label(region)
-    return f"{region.id} {label}, {_geometry(region)}, {phrases.place(region, record.image)}, score {region.score:.2f}{part}"
+    where = f"{_geometry(region)}, {phrases.place(region, record.image)}"
+    return f"{region.id} {phrases.label(region)}, {where}, score {region.score:.2f}{part}"
 
 
 def _geometry(region: Region) -> str:

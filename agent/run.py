@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -76,7 +77,7 @@ class Run:
         return "verify"
 
     def skill(self, name: str, args: BaseModel, session: Session | None = None) -> Any:
-        """Perform a skill through the registry: validated, timed, retried, kept. StepFailedError if it fails for good."""
+        """Perform a skill through the registry: validated, timed, retried, kept. Raises StepFailedError."""
         spec = self.context.registry.get("skills", name)
         return self.call(name, "skill", lambda: spec.call(session or self.context.session, args))
 
@@ -112,7 +113,7 @@ class Run:
         found = []
         for spec in self.context.registry.checks.values():
             if spec.stage == stage:
-                outcome = self.call(spec.name, "check", lambda spec=spec: spec.function(record))  # type: ignore[misc]
+                outcome = self.call(spec.name, "check", partial(spec.function, record))
                 if outcome is not None:
                     found.append(outcome)
                     record = rejected(record, outcome)

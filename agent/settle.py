@@ -52,7 +52,7 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
         numbers[f"{reading.source} {rung.method}" if rung.method == "constrained" else reading.source] = reading.count
         if rung.method == "constrained":
             if reading.count == claimed:
-                return Settled(reading, revised=None, spread=_spread(numbers), first=first, readings=tuple(numbers.items()))
+                return Settled(reading, spread=_spread(numbers), first=first, readings=tuple(numbers.items()))
             continue
         readings.append(reading)
         if (agreed := _agreed(run, claimed, readings)) is not None:
@@ -112,7 +112,7 @@ def _absent(run: Run, structure: str, claim: Claim, first: Reading) -> Settled:
             return Settled(first, revised=f"{first.source} and {reading.source}")
     if claim.present is None:
         return Settled(first, revised=first.source)
-    detail = f"{phrases.name(structure)} are claimed absent, but {first.source} found {first.count}, and no second source decided"
+    detail = f"{phrases.name(structure)} are claimed absent, {first.source} found {first.count}, nothing decided"
     return Settled(None, "absence_contradicted", detail, first=first)
 
 
@@ -129,10 +129,8 @@ def enter(run: Run, settled: Settled) -> None:
         run.add_regions(_recheck(run, r) for r in settled.first.regions)
         return
     before = (r for r in settled.first.regions if r.status == "rejected" or {r.id, r.parent_id} & gone)
-    run.add_regions(
-        r if r.status == "rejected" else r.model_copy(update={"status": "rejected", "rejected_by": settled.superseded_by})
-        for r in before
-    )
+    gone_by = {"status": "rejected", "rejected_by": settled.superseded_by}
+    run.add_regions(r if r.status == "rejected" else r.model_copy(update=gone_by) for r in before)
 
 
 def _recheck(run: Run, region: Region) -> Region:

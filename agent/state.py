@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from pydantic import Field
+
 from fiducial.agent.policy import Policy
 from fiducial.skills.base import Model, Session
 from fiducial.tools.hooks import Registry
@@ -38,8 +40,8 @@ class Notes(Part):
     """
 
     quantities: tuple[Quantity, ...] = ()
-    claims: dict[str, Claim] = {}
-    spread: dict[str, tuple[int, int]] = {}
+    claims: dict[str, Claim] = Field(default_factory=dict)
+    spread: dict[str, tuple[int, int]] = Field(default_factory=dict)
     downgrades: tuple[Downgrade, ...] = ()
 
 

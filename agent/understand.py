@@ -49,7 +49,8 @@ def _not_understood(run: Run, result: UnderstandResult) -> str | None:
         return "the question asks for something that none of the skills does"
     least = run.policy.understand_confidence
     if not result.confidence >= least:
-        return f"the question may mean {phrases.about(result.intent)}, but the confidence {result.confidence:.2f} is below {least:g}"
+        sure = f"the confidence {result.confidence:.2f} is below {least:g}"
+        return f"the question may mean {phrases.about(result.intent)}, but {sure}"
     return None
 
 
@@ -104,7 +105,8 @@ def look(run: Run) -> str:
     foreign = [key for key in asked if structures()[key].domain != evidence.kind]
     if not foreign:
         return "answer"
-    return _foreign(run, foreign[0], evidence.kind, float(evidence.probabilities.get(evidence.kind, evidence.typicality)))
+    sure = float(evidence.probabilities.get(evidence.kind, evidence.typicality))
+    return _foreign(run, foreign[0], evidence.kind, sure)
 
 
 def _foreign(run: Run, structure: str, kind: str, confidence: float) -> str:

@@ -9,8 +9,8 @@ from fiducial.tools.record import Reason, Record, Status, Verdict
 def verify(run: Run) -> str:
     """Conclude. Whatever came before, a positive answer about something in the image needs an accepted region."""
     run.run_checks("image")
-    if positive_without_region(run.record):
-        run.abstain("positive_without_region", "the answer claims something in the image, but no region of it was accepted")
+    if positive_without_region(run.record) and not _abstained(run):
+        run.abstain("positive_without_region", "the answer claims something in the image, but nothing was pointed at")
     if run.record.answer is None and not _abstained(run):
         run.abstain("no_answer", "the run came to no answer")
     status: Status = "answered"

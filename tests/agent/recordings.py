@@ -86,14 +86,19 @@ class Recorded:
     def write(self, results: dict[str, Any], domain: dict[str, Any] | None = None, zoomed: Any = None) -> Path:
         path = self.folder / "recording.json"
         listed = {key: rows if isinstance(rows, list) else [rows] for key, rows in results.items()}
-        path.write_text(json.dumps({"domain": domain or SMEAR, "results": listed, "zoomed": zoomed or {}}))
+        document = json.dumps({"domain": domain or SMEAR, "results": listed, "zoomed": zoomed or {}})
+        path.write_text(document.replace("Infinity", "1e999"))
         return path
 
     def asker(self, results: dict[str, Any], domain: dict[str, Any] | None = None, zoomed: Any = None) -> Asker:
         return Asker(model=load(self.write(results, domain, zoomed)))
 
     def __call__(
-        self, results: dict[str, Any], domain: dict[str, Any] | None = None, zoomed: Any = None, scale: str | None = None
+        self,
+        results: dict[str, Any],
+        domain: dict[str, Any] | None = None,
+        zoomed: Any = None,
+        scale: str | None = None,
     ) -> Record:
         return self.asker(results, domain, zoomed).ask(self.picture, "A question?", scale)
 
