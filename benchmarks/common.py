@@ -178,6 +178,8 @@ def shown(value: Any) -> str:
     """A cell of a table."""
     if isinstance(value, float):
         return "–" if math.isnan(value) else f"{value:.3f}"
+    if isinstance(value, tuple) and value and all(isinstance(item, float) for item in value):
+        return " to ".join(shown(item) for item in value)
     return "–" if value is None else str(value)
 
 

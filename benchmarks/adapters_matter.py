@@ -1,0 +1,217 @@
+"""Whether the adapters matter: each skill alone with its adapter, with none, and with another skill's in its place.
+
+The same base, the same images (val), the same calls, scored between 0 and 1 (see ``skill_scores.py``; understanding on
+the held-out questions): paired differences with a 95 % bootstrap interval over images.
+Beside it, the whole chain and the tower's own proposals alone, thresholded on train: ``--chain`` takes what
+``bccd_val`` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fiducial.benchmarks.common import (
+    CELLS,
+    bootstrap,
+    matched,
+    mean,
+    parser,
+    picture,
+    precision_recall_f1,
+    progress,
+    samples,
+    table,
+    write,
+)
+from fiducial.benchmarks.questions import QUESTIONS, understood
+from fiducial.benchmarks.skill_scores import MAKERS, Trial, trials
+from fiducial.skills.base import UnderstandArgs
+from fiducial.tools.errors import FiducialError
+
+SKILLS = ("understand", *MAKERS)
+SETTINGS = ("on", "off", "swapped")
+THRESHOLDS = np.arange(0.05, 0.96, 0.05)
+
+
+def other_skill(skill: str) -> str:
+    """The skill whose adapter is put in the place of this one's: the next in the list."""
+    return SKILLS[(SKILLS.index(skill) + 1) % len(SKILLS)]
+
+
+def perform(session: Any, skill: str, trial: Trial) -> float:
+    """The score of one call; a call that fails, or whose text is no well-formed result, scores 0."""
+    try:
+        result = session.perform(skill, trial.args)
+    except FiducialError:
+        return 0.0
+    return trial.score(result) if getattr(result, "parsed", True) else 0.0
+
+
+def settings(session: Any, skill: str) -> dict[str, Any]:
+    """The session as shipped, with no adapter for this skill, and with another skill's."""
+    return {
+        "on": session,
+        "off": session.with_adapter(skill, None),
+        "swapped": session.with_adapter(skill, other_skill(skill)),
+    }
+
+
+def open_session(model: Any, path: Path) -> tuple[Any, tuple[int, int]]:
+    """A session on an image, and the image's width and height."""
+    from fiducial.tools.images.open_image import open_image
+
+    image = open_image(path)
+    return model.open(image), (image.info.width_px, image.info.height_px)
+
+
+def question_trials() -> list[Trial]:
+    """The understanding of each held-out question."""
+    rows = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
+    return [
+        Trial(
+            UnderstandArgs(question=row["question"]),
+            lambda r, want=row["intent"]: float(all(understood(want, r.intent).values())),  # type: ignore[misc]
+        )
+        for row in rows
+    ]
+
+
+def spread(items: Sequence[Any], wanted: int | None) -> list[Any]:
+    """As many items as are wanted, evenly over the list."""
+    if not wanted or wanted >= len(items):
+        return list(items)
+    return [items[int(i)] for i in np.linspace(0, len(items) - 1, wanted)]
+
+
+def scores(model: Any, args: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
+    """Skill → setting → one mean score an image (of understanding, one a question)."""
+    found: dict[str, dict[str, list[float]]] = {skill: {s: [] for s in SETTINGS} for skill in SKILLS}
+    sets = [(name, s) for name in ("bccd", "hc18") for s in spread(samples(args.data, name, "val"), args.images)]
+    for i, (name, sample) in enumerate(progress(sets, "adapters")):
+        session, size_px = open_session(model, picture(args.data, name, sample.id))
+        for skill in MAKERS:
+            calls = list(trials(skill, sample, size_px))
+            for setting, one in settings(session, skill).items() if calls else ():
+                found[skill][setting].append(mean(perform(one, skill, call) for call in calls))
+        if i == 0:
+            for setting, one in settings(session, "understand").items():
+                found["understand"][setting] = [perform(one, "understand", t) for t in question_trials()]
+    return found
+
+
+def compared(found: dict[str, list[float]]) -> dict[str, Any]:
+    """Mean of each setting, and the paired differences with their intervals."""
+    figures: dict[str, Any] = {"n": len(found["on"]), **{setting: mean(found[setting]) for setting in SETTINGS}}
+    for setting in SETTINGS[1:]:
+        difference = [a - b for a, b in zip(found["on"], found[setting], strict=True)]
+        figures[f"on_minus_{setting}"] = mean(difference)
+        figures[f"on_minus_{setting}_interval"] = bootstrap(difference)
+    return figures
+
+
+# --- the tower alone -----------------------------------------------------------------------------------------------
+
+
+def tower_boxes(session: Any) -> dict[str, list[tuple[Any, float]]]:
+    """The tower's own proposals, each under its best label: box in stored pixels, score."""
+    raise NotImplementedError
+
+
+def tower_rows(model: Any, data: Path, split: str, limit: int | None) -> Iterator[dict[str, Any]]:
+    """For each image and structure: the proposals, and the truth."""
+    for sample in progress(samples(data, "bccd", split, limit), f"tower on {split}"):
+        proposals = tower_boxes(open_session(model, picture(data, "bccd", sample.id))[0])
+        for structure in CELLS:
+            truth = [o.box_xyxy_px for o in sample.of(structure)]
+            yield {"image": sample.id, "structure": structure, "found": proposals.get(structure, []), "boxes": truth}
+
+
+def at(rows: list[dict[str, Any]], threshold: float) -> list[dict[str, Any]]:
+    """The rows with only the proposals of at least this score, counted and matched."""
+    kept = []
+    for row in rows:
+        boxes = [box for box, score in row["found"] if score >= threshold]
+        hits = matched(boxes, row["boxes"])
+        kept.append({"image": row["image"], "found": len(boxes), "truth": len(row["boxes"]), "matched": hits})
+    return kept
+
+
+def pooled_f1(rows: list[dict[str, Any]]) -> float:
+    """F1 over all rows together."""
+    return precision_recall_f1(*(sum(r[key] for r in rows) for key in ("matched", "found", "truth")))["f1"]
+
+
+def paired_f1(chain: list[dict[str, Any]], tower: list[dict[str, Any]], draws: int = 2000) -> tuple[float, float]:
+    """A 95 % interval of the difference of two pooled F1, the same images drawn anew for both."""
+    a, b = (np.array([[r[k] for k in ("matched", "found", "truth")] for r in rows], float) for rows in (chain, tower))
+    index = np.random.default_rng(0).integers(0, len(a), (draws, len(a)))
+
+    def f1(counts: np.ndarray) -> np.ndarray:
+        total = counts[index].sum(axis=1)
+        return np.asarray(2 * total[:, 0] / np.maximum(total[:, 1] + total[:, 2], 1))
+
+    low, high = np.percentile(f1(a) - f1(b), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def tower_alone(model: Any, args: argparse.Namespace) -> dict[str, Any]:
+    """F1 and count error on val at the thresholds that are best on train, beside the chain's where it is given."""
+    train = list(tower_rows(model, args.data, "train", args.train_images))
+    val = list(tower_rows(model, args.data, "val", None))
+    chain = json.loads(args.chain.read_text(encoding="utf-8"))["rows"] if args.chain else []
+    figures: dict[str, dict[str, Any]] = {}
+    for structure in CELLS:
+        own = [r for r in train if r["structure"] == structure]
+        best = max(THRESHOLDS, key=lambda t: pooled_f1(at(own, t)))
+        best_count = min(THRESHOLDS, key=lambda t: mean(abs(r["found"] - r["truth"]) for r in at(own, t)))
+        mine = [r for r in val if r["structure"] == structure]
+        rows, counted = at(mine, best), {r["image"]: r for r in at(mine, best_count)}
+        figures[structure] = {
+            "threshold": float(best),
+            "tower_f1": pooled_f1(rows),
+            "count_threshold": float(best_count),
+            "tower_count_mae": mean(abs(r["found"] - r["truth"]) for r in counted.values()),
+        }
+        whole = {r["image"]: r for r in chain if r["structure"] == structure}
+        if whole:
+            told = [r for r in whole.values() if r["said"] is not None]
+            pairs = [(abs(counted[r["image"]]["found"] - r["truth"]), abs(r["said"] - r["truth"])) for r in told]
+            figures[structure] |= {
+                "chain_f1": pooled_f1(list(whole.values())),
+                "chain_minus_tower_f1_interval": paired_f1([whole[r["image"]] for r in rows], rows),
+                "chain_count_mae": mean(b for _, b in pairs),
+                "tower_count_mae_same_images": mean(a for a, _ in pairs),
+                "tower_minus_chain_count_interval": bootstrap([a - b for a, b in pairs]),
+            }
+    return figures
+
+
+def main() -> None:
+    """Measure, print, write."""
+    made = parser(__doc__)
+    made.add_argument("--images", type=int, help="only so many val images of each set, evenly spread")
+    made.add_argument("--train-images", type=int, help="only so many train images for the tower's thresholds")
+    made.add_argument("--chain", type=Path, help="the JSON file that bccd_val wrote")
+    args = made.parse_args()
+    from fiducial.skills.load import load_model
+
+    model = load_model(args.base, args.adapters)
+    figures = {skill: compared(found) for skill, found in scores(model, args).items() if found["on"]}
+    columns = ("n", *SETTINGS, "on_minus_off", "on_minus_swapped")
+    intervals = ("on_minus_off_interval", "on_minus_swapped_interval")
+    rows = ([skill, *(f[c] for c in columns), *(f[i] for i in intervals)] for skill, f in figures.items())
+    print(table(("skill", *columns, "95 % off", "95 % swapped"), rows))
+    tower = tower_alone(model, args)
+    keys = list(next(iter(tower.values())))
+    print("\n" + table(("structure", *keys), ([s, *(f[k] for k in keys)] for s, f in tower.items())))
+    write(args.out, {"skills": figures, "tower": tower})
+
+
+if __name__ == "__main__":
+    main()
