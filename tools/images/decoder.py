@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -22,7 +23,10 @@ from fiducial.tools.images.decoded import DecodeError, Request
 
 @dataclass(frozen=True)
 class Limits:
-    """What decoding one file may cost: seconds of wall time, and bytes of the worker's address space."""
+    """What decoding one file may cost: seconds of processor time, and bytes of the worker's address space.
+
+    On the clock it may take four times as long, for a busy machine, and 30 s for the start of the worker.
+    """
 
     seconds: float = 15.0
     memory_bytes: int = 2 << 30
@@ -49,20 +53,17 @@ class Decoder:
         """Header and read-only arrays. Raises DecodeError for an unusable file, also one that takes too long."""
         with self._lock:
             process = self._running()
-            deadline = time.monotonic() + self.limits.seconds
+            deadline = time.monotonic() + 4 * self.limits.seconds + 30
             try:
                 assert process.stdin is not None
                 process.stdin.write(json.dumps(asdict(request)).encode() + b"\n")
                 process.stdin.flush()
                 header, arrays = self._reply(process, deadline)
-            except TimeoutError:
-                self._end()
-                raise DecodeError(
-                    f"decoding it takes longer than {self.limits.seconds:g} s; it may be damaged, export it again"
-                ) from None
-            except (EOFError, BrokenPipeError, ValueError):
-                self._end()
-                raise DecodeError("the decoder failed on it; the file may be damaged, export it again") from None
+            except (TimeoutError, EOFError, BrokenPipeError, ValueError) as error:
+                killed = self._end() == -getattr(signal, "SIGPROF", 0)
+                late = killed or isinstance(error, TimeoutError)
+                why = f"decoding it takes longer than {self.limits.seconds:g} s" if late else "the decoder failed on it"
+                raise DecodeError(f"{why}; the file may be damaged, export it again") from None
             except BaseException:  # an interrupt between two reads would leave half a reply for the next image
                 self._end()
                 raise
@@ -100,15 +101,20 @@ class Decoder:
             arrays[name].flags.writeable = False
         return header, arrays
 
-    def _end(self) -> None:
+    def _end(self) -> int | None:
+        """End the worker; its exit status, negative for the signal that ended it, or None if there was none."""
+        status = None
         if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # one that is dying already has its own status
+                self._process.wait(0.05)
             self._process.kill()
-            self._process.wait()
+            status = self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
                     with contextlib.suppress(OSError):
                         stream.close()
             self._process = None
+        return status
 
     def close(self) -> None:
         """End the worker."""

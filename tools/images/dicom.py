@@ -12,6 +12,8 @@ from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose,
 from fiducial.tools.images.dicom_scale import frame_value, set_scale
 from fiducial.tools.images.window import windowed_u8
 
+PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
 
 def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
     """Decode one frame. Raises DecodeError for a file without pixels, damage, or a compression that has no decoder."""
@@ -25,9 +27,7 @@ def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
             raise
         except Exception as error:
             raise DecodeError("the DICOM file is damaged or cut short; export it again") from error
-        if "Rows" not in dataset or not any(
-            k in dataset for k in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-        ):
+        if "Rows" not in dataset or not any(keyword in dataset for keyword in PIXELS):
             kind = dataset.get("Modality") or "DICOM"
             raise DecodeError(f"the {kind} file has no image in it; give a DICOM file with pixel data")
         require_pixels(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0))

@@ -1,7 +1,8 @@
 """The physical scale of a DICOM frame, by the kind of image: tomographic, projection X-ray, ultrasound, microscopy.
 
-PS3.3 10.7.1 (PixelSpacing is row\\column; the distance of rows comes first), 10.7.1.3 (calibrated or at the detector),
-C.8.5.5 (ultrasound regions), C.8.6.2 (a secondary capture has PixelSpacing if it was calibrated). mm are stated only where the file says whose mm they are.
+PS3.3 10.7.1 (PixelSpacing is row, then column), 10.7.1.3 (calibrated or at the detector),
+C.8.5.5 (ultrasound regions), C.8.6.2 (a secondary capture has PixelSpacing if it was
+calibrated). mm are stated only where the file says whose mm they are.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def _with_pillow(file: BinaryIO, page: Any, frame: int) -> NDArray[Any]:
     Pillow.MAX_IMAGE_PIXELS = None
     try:
         file.seek(0)
-        image = Pillow.open(file, formats=("TIFF",))
+        image: Any = Pillow.open(file, formats=("TIFF",))
         image.seek(frame)
         if image.mode not in ("1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I;16B", "I", "F", "LA"):
             raise OSError(f"mode {image.mode}")
@@ -89,10 +89,7 @@ def _shown(page: Any, pixels: NDArray[Any]) -> Decoded:
             colour = flat.reshape(colour.shape)
         return Decoded("TIFF", np.ascontiguousarray(colour), orientation=_orientation(page))
     values = pixels.astype(np.float32)
-    if pixels.dtype == np.uint8:
-        shown = np.repeat(pixels[:, :, None], 3, axis=2)
-    else:
-        shown = windowed_u8(values)
+    shown = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.dtype == np.uint8 else windowed_u8(values)
     if page.photometric.name == "MINISWHITE":
         shown = 255 - shown
     return Decoded("TIFF", shown, values, "stored value", orientation=_orientation(page))
