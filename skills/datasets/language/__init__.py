@@ -5,16 +5,20 @@ A sample of explanations: ``"count white_cell = 2 : R1 upper left ; R2 centre"``
 ``"Two white blood cells were found: R1 in the upper left and R2 near the centre."``
 """
 
+from fiducial.skills.datasets.language.explanations import explain_prompt, explanation_words, write_explanation
 from fiducial.skills.datasets.language.grammar import closed_words, next_words, parse_intent, render_intent
 from fiducial.skills.datasets.language.prompt import prompt_text
 from fiducial.skills.datasets.language.questions import in_scope_words, sample_question
 
 __all__ = [
     "closed_words",
+    "explain_prompt",
+    "explanation_words",
     "in_scope_words",
     "next_words",
     "parse_intent",
     "prompt_text",
     "render_intent",
     "sample_question",
+    "write_explanation",
 ]
