@@ -8,12 +8,15 @@ from fiducial.tools.hooks import CheckSpec, ToolSpec, hookimpl
 @hookimpl
 def fiducial_tools() -> list[ToolSpec]:
     """The tools of this room."""
+    from fiducial.tools.geometry.tools import TOOLS as geometry_tools
     from fiducial.tools.images.info import image_info
 
-    return [image_info]
+    return [image_info, *geometry_tools]
 
 
 @hookimpl
 def fiducial_checks() -> list[CheckSpec]:
     """The checks of this room, in the order in which they run within their stage."""
-    return []
+    from fiducial.tools.checks import claims, coordinates, duplicates, landmarks, sizes
+
+    return [*coordinates.CHECKS, *duplicates.CHECKS, *landmarks.CHECKS, *claims.CHECKS, *sizes.CHECKS]

@@ -1,0 +1,75 @@
+"""The geometry as registered tools: called with JSON-like arguments, as from the shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fiducial.tools.errors import InputError
+from fiducial.tools.geometry.tools import TOOLS
+from fiducial.tools.hooks import registry
+
+CIRCLE = {"center_xy_px": [100.5, 50.5], "semi_major_px": 40, "semi_minor_px": 20, "angle_deg": 0}
+SQUARE = [[0, 0], [2, 0], [2, 2], [0, 2]]
+
+
+def call(name: str, **arguments: Any) -> dict[str, Any]:
+    return registry().tools[name].call(arguments).model_dump()
+
+
+def test_every_tool_is_registered_with_a_schema():
+    for spec in TOOLS:
+        assert registry().tools[spec.name] is spec
+        assert spec.schema()["parameters"]["properties"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("box_iou", {"first_xyxy_px": [0, 0, 2, 2], "second_xyxy_px": [1, 0, 3, 2]}, {"value": 1 / 3}),
+        ("ellipse_axes", {"ellipse_px": CIRCLE, "row_mm": 2, "column_mm": 1}, {"long_mm": 80, "short_mm": 80}),
+        ("ellipse_circumference", {"ellipse_px": CIRCLE, "row_mm": 2}, {"length_mm": 251.32741228718345}),
+        ("ellipse_area", {"ellipse_px": CIRCLE}, {"area_mm2": 2513.2741228718346}),
+        ("polygon_area", {"polygon_xy_px": SQUARE, "row_mm": 3}, {"area_mm2": 12}),
+        ("polygon_perimeter", {"polygon_xy_px": SQUARE, "row_mm": 3}, {"length_mm": 16}),
+        ("recist_axes", {"polygon_xy_px": [[0, 1], [4, 0], [8, 1], [4, 2]]}, {"long_mm": 8, "short_mm": 2}),
+        ("angle_at_vertex", {"arm_xy_px": [1, 0], "vertex_xy_px": [0, 0], "other_arm_xy_px": [1, 1], "row_mm": 2},
+         {"angle_deg": 63.434948822922}),
+        ("angle_between_lines", {"first_xy_px": [[0, 0], [1, 0]],
+          "second_xy_px": [[0, 0], [-1, 1]]}, {"angle_deg": 45}),
+        ("cobb_angle", {"upper_endplate_xy_px": [[0, 0], [1, 0]], "lower_endplate_xy_px": [[0, 0], [-1, 1]]},
+         {"angle_deg": 135}),
+        ("match_points", {"first_xy_px": [[0, 0]], "second_xy_px": [[9, 9], [0, 1]], "max_distance_px": 2},
+         {"pairs": [(0, 1)], "quality": [1.0], "f1": pytest.approx(2 / 3)}),
+    ],
+)  # fmt: skip
+def test_results(name, arguments, expected):
+    result = call(name, **arguments)
+    for field, value in expected.items():
+        assert result[field] == (pytest.approx(value, rel=1e-7) if isinstance(value, float | int) else value)
+
+
+def test_measure_region_and_fit():
+    region = {"id": "R1", "label": "head", "kind": "ellipse", "ellipse_px": CIRCLE, "score": 1, "skill": "user"}
+    scale = {"row_mm": 2, "column_mm": 1, "source": "user"}
+    found = call("measure_region", region=region, quantity="long_axis", scale=scale, structure="head")["measurement"]
+    assert (found["value"], found["unit"]) == (pytest.approx(80), "mm")
+    points = [[5, 0], [-5, 0], [0, 3], [0, -3], [3, 2.4], [-3, 2.4]]
+    assert call("fit_ellipse", points_xy_px=points)["ellipse_px"]["semi_major_px"] == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("polygon_area", {"polygon_xy_px": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "sides that do not cross"),
+        ("polygon_area", {"polygon_xy_px": [[0, float("nan")], [1, 1], [1, 0]]}, "finite"),
+        ("fit_ellipse", {"points_xy_px": [[0, 0]]}, "at least five points"),
+        ("angle_at_vertex", {"arm_xy_px": [0, 0], "vertex_xy_px": [0, 0], "other_arm_xy_px": [1, 1]}, "coincide"),
+        ("ellipse_axes", {"ellipse_px": CIRCLE, "row_mm": 0}, "greater than 0"),
+        ("box_iou", {"first_xyxy_px": [0, 0, 1, 1]}, "second_xyxy_px: Field required"),
+    ],
+)
+def test_bad_arguments_are_one_sentence(name, arguments, message):
+    with pytest.raises(InputError, match=message):
+        call(name, **arguments)

@@ -1,0 +1,99 @@
+"""Each region by itself: coordinates that are numbers, lie in the image, and enclose something."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fiducial.tools.checks.common import coordinates, extent, finite, listed, passed, rejecting
+from fiducial.tools.hooks import CheckOutcome, CheckSpec
+from fiducial.tools.record import Check, Record, Region
+
+OUTSIDE_PX = 2.0  # a coordinate that was rounded, or an edge drawn along the border
+OUTSIDE_FRACTION = {"box": 0.05, "polygon": 0.05, "ellipse": 0.1}  # of a region's side
+SMALLEST_PX = 1.0
+SMALL_FRACTION = 0.0005
+
+
+def coordinates_finite(record: Record) -> CheckOutcome | None:
+    """Reject regions with a coordinate that is not a finite number."""
+    if not record.accepted:
+        return None
+    bad = [
+        (r.id, f"is given by {'coordinates that are not finite' if len(coordinates(r)) else 'no coordinates at all'}")
+        for r in record.accepted
+        if not (len(coordinates(r)) and np.isfinite(coordinates(r)).all())
+    ]
+    return rejecting("coordinates_finite", bad, f"all coordinates of {len(record.accepted)} regions are finite")
+
+
+def _outside_px(region: Region, width_px: int, height_px: int) -> float:
+    """How far a region may not but does reach beyond the image, in pixels: ≤ 0 where that is tolerable."""
+    x0, y0, x1, y1 = extent(region)
+    share = OUTSIDE_FRACTION.get(region.kind, 0.0)
+    beyond_x = max(-x0, x1 - width_px) - max(OUTSIDE_PX, share * (x1 - x0))
+    beyond_y = max(-y0, y1 - height_px) - max(OUTSIDE_PX, share * (y1 - y0))
+    return float(max(beyond_x, beyond_y))
+
+
+def inside_image(record: Record) -> CheckOutcome | None:
+    """Reject regions that reach more than slightly beyond the image; touching its edge is fine.
+
+    Slightly: 2 px, or a twentieth of a box's side, a tenth of an ellipse's (none of the 403 annotated heads that this
+    was tried on reaches out at all, but an estimate of one that touches the border may).
+    """
+    regions = finite(record.accepted)
+    if not regions:
+        return None
+    size = record.image.width_px, record.image.height_px
+    bad = [(r.id, "lies outside the image or reaches far beyond it") for r in regions if not _outside_px(r, *size) <= 0]
+    return rejecting("inside_image", bad, f"{len(regions)} regions lie in the image of {size[0]}×{size[1]} px")
+
+
+def _degenerate(region: Region) -> str | None:
+    """What is wrong with a finite region's shape, if anything."""
+    from fiducial.tools.geometry.polygons import is_simple
+
+    if region.polygon_xy_px is not None:
+        return None if is_simple(region.polygon_xy_px) else "is a polygon that crosses itself or encloses nothing"
+    if region.ellipse_px is not None:
+        axis = 2 * min(region.ellipse_px.semi_minor_px, region.ellipse_px.semi_major_px)
+        return None if axis >= SMALLEST_PX else f"is an ellipse with an axis of {axis:.2g} px"
+    if region.box_xyxy_px is not None:
+        x0, y0, x1, y1 = region.box_xyxy_px
+        return None if min(x1 - x0, y1 - y0) >= SMALLEST_PX else f"is a box of {x1 - x0:.3g}×{y1 - y0:.3g} px"
+    return None
+
+
+def not_degenerate(record: Record) -> CheckOutcome | None:
+    """Reject regions that enclose nothing: sides below one pixel, inverted boxes, polygons that cross themselves."""
+    regions = [r for r in finite(record.accepted) if r.kind not in ("point", "landmark")]
+    if not regions:
+        return None
+    bad = [(r.id, why) for r in regions if (why := _degenerate(r))]
+    return rejecting("not_degenerate", bad, f"{len(regions)} regions have an extent")
+
+
+def small_object(record: Record) -> CheckOutcome | None:
+    """Warn of regions below 0.05 % of the image's area (15 px square in 640×480): models place those badly.
+
+    Source: MedVision (arXiv 2511.18676) reports the failure of detection on small targets.
+    """
+    regions = [r for r in finite(record.accepted) if r.kind not in ("point", "landmark")]
+    if not regions:
+        return None
+    image = record.image.width_px * record.image.height_px
+    fraction = {r.id: float((e := extent(r))[2] - e[0]) * float(e[3] - e[1]) / image for r in regions}
+    small = [f"{i} {100 * f:.3f} %" for i, f in fraction.items() if f < SMALL_FRACTION]
+    if not small:
+        return passed(
+            "small_object", f"all of {len(regions)} regions cover at least {100 * SMALL_FRACTION:g} % of the image"
+        )
+    return CheckOutcome(Check(name="small_object", outcome="warn", detail=f"share of the image: {listed(small)}"))
+
+
+CHECKS = [
+    CheckSpec("coordinates_finite", str(coordinates_finite.__doc__), "ground", coordinates_finite),
+    CheckSpec("inside_image", str(inside_image.__doc__), "ground", inside_image),
+    CheckSpec("not_degenerate", str(not_degenerate.__doc__), "ground", not_degenerate),
+    CheckSpec("small_object", str(small_object.__doc__), "ground", small_object),
+]
