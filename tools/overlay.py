@@ -27,7 +27,7 @@ COLORS: dict[str, Color] = {
     "head": (60, 220, 150),
 }
 OTHERS: tuple[Color, ...] = ((255, 90, 190), (170, 130, 255), (150, 230, 60), (255, 165, 120))
-REJECTED: Color = (190, 190, 190)
+REJECTED: Color = (155, 155, 155)
 CASING: Color = (0, 0, 0)
 SHORTER_SIDES_PX = (720, 1600)
 FEW_REGIONS = 6
@@ -200,7 +200,8 @@ def _label(
         placed.append((x, y, x + w, y + h))
         color = colors[region.label] if region.status == "accepted" else REJECTED
         draw.rectangle([x, y, x + w, y + h], fill=(24, 24, 28))
-        draw_text(draw, (x + size_px * 0.25, y + size_px * 0.08), text, size_px, color)
+        ink = color if region.status == "accepted" else (205, 205, 205)
+        draw_text(draw, (x + size_px * 0.25, y + size_px * 0.08), text, size_px, ink)
 
 
 def _best_place(

@@ -32,8 +32,11 @@ def format_measurement(item: Measurement) -> str:
     unit = "" if item.unit == "1" else f" {item.unit}"
     low, high = f"{item.interval.low:.{digits}f}", f"{item.interval.high:.{digits}f}"
     where = ", ".join(item.region_ids[:4]) + (", …" if len(item.region_ids) > 4 else "")
+    name = item.quantity.replace("_", " ")
+    if item.uncertainty == 0:
+        return f"{name} {item.value:.{digits}f}{unit} {where}".rstrip()
     spread = f"{item.value:.{digits}f} ± {item.uncertainty:.{digits}f}{unit}"
-    return f"{item.quantity.replace('_', ' ')} {spread} ({item.interval.level:.0%}: {low} to {high}) {where}".rstrip()
+    return f"{name} {spread} ({item.interval.level:.0%}: {low} to {high}) {where}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,9 @@ def draw_caption(
     badge = [margin, margin - size_px * 0.2, margin + badge_width, margin + size_px * 1.2]
     draw.rounded_rectangle(badge, radius=size_px * 0.3, fill=VERDICT_COLORS[status])
     draw_text(draw, (margin + size_px / 2, margin), status.upper(), size_px, (255, 255, 255))
-    indents = [badge_width + margin / 2, *[0.0] * len(lines)]
     question_lines = len(wrap(record.question, size_px, inner - badge_width - margin / 2 - bar_width, 2))
     for index, (text, color) in enumerate(lines):
-        indent = indents[0] if index < question_lines else 0.0
+        indent = badge_width + margin / 2 if index < question_lines else 0.0
         draw_text(draw, (margin + indent, margin + index * step), text, size_px, color)
     if bar:
         _draw_bar(draw, bar, width_px - margin, margin, size_px)

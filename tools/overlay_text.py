@@ -40,18 +40,26 @@ def _runs(text: str) -> list[str]:
 
 def text_width(text: str, size_px: int) -> float:
     """Width of a line as ``draw_text`` draws it, in pixels."""
-    small = max(6, round(size_px * 0.65))
-    widths = {"µ": font(size_px).getlength("u"), "²": font(small).getlength("2")}
-    return sum(widths[run] if run in widths else font(size_px).getlength(run) for run in _runs(text))
+    return sum(_run_width(run, size_px) for run in _runs(text))
+
+
+def _run_width(run: str, size_px: int) -> float:
+    if run == "²":
+        return float(font(_small(size_px)).getlength("2"))
+    return float(font(size_px).getlength("u" if run == "µ" else run))
+
+
+def _small(size_px: int) -> int:
+    """Size of a superscript."""
+    return max(6, round(size_px * 0.65))
 
 
 def draw_text(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, size_px: int, fill: Color) -> float:
     """Draw one line with its top left at ``xy``; returns its width in pixels."""
     x, y = xy
-    small = max(6, round(size_px * 0.65))
     for run in _runs(text):
         if run == "²":
-            draw.text((x, y - size_px * 0.06), "2", font=font(small), fill=fill)
+            draw.text((x, y - size_px * 0.06), "2", font=font(_small(size_px)), fill=fill)
         elif run == "µ":
             draw.text((x, y), "u", font=font(size_px), fill=fill)
             left, _, _, bottom = draw.textbbox((x, y), "u", font=font(size_px))
@@ -59,7 +67,7 @@ def draw_text(draw: ImageDraw.ImageDraw, xy: tuple[float, float], text: str, siz
             draw.rectangle([left, bottom - size_px * 0.2, left + stem - 1, bottom + size_px * 0.2], fill=fill)
         else:
             draw.text((x, y), run, font=font(size_px), fill=fill)
-        x += text_width(run, size_px)
+        x += _run_width(run, size_px)
     return x - xy[0]
 
 
