@@ -98,11 +98,14 @@ def picture_zoom(width_px: int, height_px: int) -> float:
 
 
 def _colors(record: Record) -> dict[str, Color]:
-    """One colour for each label of the record, and one for what was rejected."""
+    """One colour for each label of the record, and one for what was rejected. Parts have the colour of their whole."""
     labels = dict.fromkeys(region.label for region in record.regions)
+    whole = {region.id: region.label for region in record.regions}
     unknown = [label for label in labels if label not in COLORS]
     others = {label: OTHERS[index % len(OTHERS)] for index, label in enumerate(unknown)}
-    return {**COLORS, **others, "rejected": REJECTED}
+    colors = {**COLORS, **others, "rejected": REJECTED}
+    parts = [region for region in record.regions if region.parent_id in whole and region.label not in COLORS]
+    return {**colors, **{region.label: colors[whole[str(region.parent_id)]] for region in parts}}
 
 
 def _outline(region: Region, to_display: FrameMap2D, zoom: float) -> list[Points]:
@@ -180,6 +183,8 @@ def _anchors(lines: list[Points], w: float, h: float, gap: float) -> list[tuple[
     over, under = y0 - h - gap, y1 + gap
     outside = [(x0, over), (x1 - w, over), (x0, under), (x1 - w, under), (x1 + gap, y0), (x0 - w - gap, y0)]
     beside = [(x1 + gap, cy), (x0 - w - gap, cy), (cx, over), (cx, under)]
+    if len(lines) > 1:  # an ellipse keeps away from the corners of its box
+        outside, beside = beside[2:] + beside[:2], outside
     return [*outside, *beside, (cx, cy), (x0 + gap, y0 + gap), (x1 - w - gap, y1 - h - gap)]
 
 

@@ -88,7 +88,7 @@ def _lines(record: Record, size_px: int, width_px: float, first_width_px: float)
 
 def _legend(record: Record, colors: dict[str, Color], not_drawn: list[str]) -> list[Line]:
     """How many of each structure are marked, in its colour; how many were rejected; what could not be drawn."""
-    counts = Counter(region.label for region in record.accepted)
+    counts = Counter(region.label for region in record.accepted if region.parent_id is None)
     entries: list[Line] = []
     for label, count in counts.items():
         known = structures().get(label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +15,18 @@ from fiducial.tools.frames import FrameMap2D
 from fiducial.tools.overlay import COLORS, draw_overlay, picture_zoom, write_overlay
 from fiducial.tools.overlay_caption import VERDICT_COLORS, format_measurement, scale_bar
 from fiducial.tools.overlay_text import plain, text_width, wrap
-from fiducial.tools.record import Answer, Ellipse, ImageInfo, Interval, Measurement, Reason, Record, Region, Scale, Verdict
+from fiducial.tools.record import (
+    Answer,
+    Ellipse,
+    ImageInfo,
+    Interval,
+    Measurement,
+    Reason,
+    Record,
+    Region,
+    Scale,
+    Verdict,
+)
 
 GRAY = np.full((90, 120, 3), 90, np.uint8)
 BOX = Region(id="R1", label="red_cell", kind="box", box_xyxy_px=(20, 30, 60, 70), score=0.9, skill="s")
@@ -34,9 +46,8 @@ POINT = Region(id="R4", label="platelet", kind="point", point_xy_px=(100, 70), s
 
 def record(*regions, status="answered", reasons=(), scale=None, **more):
     info = ImageInfo(path="x", sha256="0", width_px=120, height_px=90, scale=scale)
-    return Record(
-        run_id="1", question="How many?", image=info, regions=regions, verdict=Verdict(status=status, reasons=reasons), **more
-    )
+    verdict = Verdict(status=status, reasons=reasons)
+    return Record(run_id="1", question="How many?", image=info, regions=regions, verdict=verdict, **more)
 
 
 def rim(region):
@@ -55,7 +66,7 @@ def rim(region):
         corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], float)
     else:
         corners = np.array([*region.polygon_xy_px, region.polygon_xy_px[0]], float)
-    return np.concatenate([p + t * (q - p) for p, q in zip(corners[:-1], corners[1:], strict=True)])
+    return np.concatenate([p + t * (q - p) for p, q in pairwise(corners)])
 
 
 def distance_to(points, shape):

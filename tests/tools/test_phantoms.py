@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -211,3 +212,19 @@ def test_an_unwritable_folder_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="cannot write"):
         write_scene(make_blood_smear(1, 32, 32), tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "stem", "format"),
+    [
+        ("blood_smear", 124, "blood_smear", "native"),
+        ("fetal_head", 26, "fetal_head", "native"),
+        ("blood_smear_empty", 3, "blood_smear_empty", "png"),
+    ],
+)
+def test_the_example_images_carry_the_truth_of_their_seed(name, seed, stem, format, tmp_path):
+    examples = Path(__file__).parents[2] / "examples"
+    _, truth = write_scene(SCENES[name](seed), tmp_path, format=format, stem=stem)
+    committed = json.loads((examples / truth.name).read_text(encoding="utf-8"))
+    assert committed == json.loads(truth.read_text(encoding="utf-8"))
+    assert (examples / committed["image"]).stat().st_size < 1_200_000
