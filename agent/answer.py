@@ -79,7 +79,9 @@ def counts_side_by_side(intent: Intent, numbers: dict[str, int]) -> str:
 
 def _presence(run: Run) -> str:
     """Whether there is anything to point at, locate or measure."""
-    claims, yes, no = {}, [], []
+    claims: dict[str, Claim] = {}
+    yes: list[float] = []
+    no: list[float] = []
     for structure in asked(run.intent):
         result: AnswerResult = run.skill("answer", AnswerArgs(intent=Intent(task="presence", structure=structure)))
         if not result.parsed or not isinstance(result.value, bool):

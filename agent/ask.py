@@ -89,9 +89,11 @@ class Asker:
         """
         if self.store is None:
             raise InputError("a run can only be resumed from a store; name the one that it was kept in")
+        from fiducial.store.rows import record_of
+
         row = self.store.run(run_id)
         if row.get("verdict"):
-            return Record.model_validate(row)
+            return record_of(row)
         info = ImageInfo.model_validate(row["image"])
         image = _open(info.path, info.scale if info.scale and info.scale.source == "user" else None)
         if image.info.sha256 != info.sha256:
@@ -138,7 +140,7 @@ class Asker:
 
         scale = record.image.scale
         image = _open(record.image.path, scale if scale and scale.source == "user" else None)
-        write_overlay(image, record, Path(path))
+        write_overlay(path, image.rgb_u8, record, image.stored_to_display)
 
     def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
         """Each row (``image``, ``question``, optionally ``scale``) with its record, or the error of that row alone.

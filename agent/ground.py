@@ -18,14 +18,11 @@ def ground(run: Run) -> str:
         enter(run, entry)
     run.note(spread={key: entry.spread for key, entry in settled.items()})
     _tell(run, settled)
-    contradicted = _contradictions(run, settled)
-    if not contradicted:
+    judged = run.run_checks("ground", answered=False)
+    if not _contradictions(run, settled) and not _lost(run, settled):
         _revise(run, settled)
-    run.run_checks("ground")
-    if contradicted or any(d.status == "abstained" for d in run.notes.downgrades):
-        return "verify"
-    _recount(run, settled)
-    return _gate(run)
+    run.run_checks("ground", skip=judged)
+    return "verify" if run.abstained else _gate(run)
 
 
 def _tell(run: Run, settled: dict[str, Settled]) -> None:
@@ -77,24 +74,22 @@ def _revise(run: Run, settled: dict[str, Settled]) -> None:
         run.put(answer=claimed_presence(intent, total > 0, confidence))
 
 
-def _recount(run: Run, settled: dict[str, Settled]) -> None:
-    """Checks over all structures together may have rejected more than those over each alone."""
-    lost = {key: (e.reading.count, len(run.found(key))) for key, e in settled.items() if e.reading}
-    lost = {key: pair for key, pair in lost.items() if pair[0] != pair[1]}
+def _lost(run: Run, settled: dict[str, Settled]) -> bool:
+    """Whether checks over all structures together have rejected more than a count can bear, beyond those over each."""
+    pairs = {key: (e.reading.count, len(run.found(key))) for key, e in settled.items() if e.reading}
+    lost = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
     if not lost:
-        return
+        return False
     detail = "; ".join(f"{phrases.name(key)}: {a} found alone, {b} beside the others" for key, (a, b) in lost.items())
     if all(run.policy.close(a, b) for a, b in lost.values()):
         run.downgrade("count_uncertain", detail)
-        _revise(run, settled)
-    else:
-        run.abstain("count_contradicted", detail)
+        return False
+    run.abstain("count_contradicted", detail)
+    return True
 
 
 def _gate(run: Run) -> str:
     """Whether there is enough to go on with: something to measure, and an absence that is sure enough."""
-    if any(d.status == "abstained" for d in run.notes.downgrades):
-        return "verify"
     intent, least = run.intent, run.policy.answer_confidence
     sure = run.answer.confidence >= least
     detail = f"confidence of the answer {run.answer.confidence:.2f} (least {least:g})"

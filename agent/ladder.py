@@ -105,8 +105,8 @@ def _zoomed(run: Run, structure: str, rung: Rung) -> Reading:
         cut = {r.id for r in reading.kept if _cut(r, crop, (width, height))}
         for region in reading.regions:
             if region.status == "accepted" and not {region.id, region.parent_id} & cut:
-                ids = {"id": f"Z{n}{region.id}", "parent_id": region.parent_id and f"Z{n}{region.parent_id}"}
-                seen.append(region.model_copy(update=ids))
+                own = {"id": f"Z{n}{region.id}", "parent_id": region.parent_id and f"Z{n}{region.parent_id}"}
+                seen.append(region.model_copy(update=own))
     tops = sorted((r for r in seen if r.parent_id is None), key=lambda r: -r.score)
     once: list[Region] = []
     for region in tops:

@@ -13,6 +13,7 @@ from fiducial.tools.errors import InputError
 from fiducial.tools.record import Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import members
 
+MAX_RANKED = 12
 RANK: dict[Selector, int] = {"largest": 0, "second_largest": 1, "third_largest": 2, "smallest": -1}
 ORDINAL: dict[Selector, str] = {
     "largest": "largest", "second_largest": "second largest", "third_largest": "third largest", "smallest": "smallest",
@@ -25,46 +26,60 @@ def measure(run: Run) -> str:
     if intent.task == "compare" and run.notes.quantities == ("count",):
         compare_counts(run)
     elif intent.task == "compare":
-        pair = [_all(run, str(key)) for key in (intent.structure, intent.other_structure)]
-        if all(pair):
-            run.put(measurements=tuple(m for found in pair for m in found))
-            compare_sizes(run, pair[0], pair[1])
+        _compare(run)
     elif intent.task == "size":
         _size(run)
-    else:
-        return "verify"
-    _scale(run)
-    run.run_checks("measure")
     return "verify"
 
 
 def _size(run: Run) -> None:
     """One measurement a region, or of the one region that is asked for by its rank."""
-    intent = run.intent
-    rows = [_measured(run, region) for region in _regions(run, str(intent.structure))]
-    rows = [row for row in rows if row]
+    structure, selector = str(run.intent.structure), run.intent.selector
+    rows = _plausible(run, [_measured(run, region) for region in _regions(run, structure)])
     if not rows:
-        run.abstain("not_measurable", f"none of the {phrases.name(str(intent.structure))} could be measured")
         return
-    if intent.selector != "each":
+    if selector != "each":
         ranked = sorted(rows, key=lambda row: -row[0].value)
-        place = RANK[intent.selector]
-        if place >= len(ranked):
-            found = phrases.counted(len(ranked), str(intent.structure))
-            run.abstain("too_few_regions", f"the {ORDINAL[intent.selector]} is asked for, but there is only {found}")
+        if RANK[selector] >= len(ranked):
+            found = phrases.counted(len(ranked), structure)
+            run.abstain("too_few_regions", f"the {ORDINAL[selector]} is asked for, but {found} could be measured")
             return
-        listed = ", ".join(f"{row[0].region_ids[0]} {phrases.with_unit(row[0])}" for row in ranked)
-        run.check("selection", "pass", f"by {phrases.quantity(ranked[0][0].quantity)}: {listed}"[:500])
-        rows = [ranked[place]]
+        listed = ", ".join(f"{row[0].region_ids[0]} {phrases.with_unit(row[0])}" for row in ranked[:MAX_RANKED])
+        run.check("selection", "pass", f"by {phrases.quantity(ranked[0][0].quantity)}, largest first: {listed}")
+        rows = [ranked[RANK[selector]]]
     run.put(measurements=tuple(m for row in rows for m in row))
     run.put(answer=run.answer.model_copy(update={"text": _told(run, rows), "value": _value(rows)}))
 
 
-def _all(run: Run, structure: str) -> list[Measurement]:
-    rows = [_measured(run, region) for region in _regions(run, structure)]
-    if not any(rows):
-        run.abstain("not_measurable", f"none of the {phrases.name(structure)} could be measured")
-    return [m for row in rows for m in row]
+def _compare(run: Run) -> None:
+    """Sizes of two structures, all of whose regions are measured."""
+    keys = [str(run.intent.structure), str(run.intent.other_structure)]
+    regions = {key: _regions(run, key) for key in keys}
+    rows = _plausible(run, [_measured(run, region) for found in regions.values() for region in found])
+    ids = {key: {region.id for region in found} for key, found in regions.items()}
+    pair = [[m for row in rows for m in row if _id(run, m) in ids[key]] for key in keys]
+    if all(pair):
+        compare_sizes(run, pair[0], pair[1])
+    elif rows:
+        run.abstain("not_measurable", "one of the two could not be measured")
+
+
+def _plausible(run: Run, rows: Sequence[list[Measurement]]) -> list[list[Measurement]]:
+    """Enter the measurements, run the checks on them, and keep those whose regions the checks accept."""
+    run.put(measurements=tuple(m for row in rows for m in row))
+    if not run.record.measurements:
+        run.abstain("not_measurable", "nothing that was found could be measured")
+        return []
+    _scale(run)
+    run.run_checks("measure")
+    accepted = {region.id for region in run.record.accepted}
+    kept = [row for row in rows if row and accepted.issuperset(row[0].region_ids)]
+    if not kept:
+        run.abstain("implausible_size", "no size that was measured is plausible; see the checks")
+    elif len(kept) < sum(map(bool, rows)):
+        run.downgrade("implausible_size", "a region was left out, for its size is not plausible; see the checks")
+        run.put(measurements=tuple(m for row in kept for m in row))
+    return kept
 
 
 def _regions(run: Run, structure: str) -> list[Region]:

@@ -63,8 +63,10 @@ def anchor(region: Region) -> PointXY:
 def place(region: Region, image: ImageInfo) -> str:
     """Which third of the image a region's middle is in, by words such as ``upper left``."""
     x, y = anchor(region)
-    column = min(2, max(0, int(3 * x / image.width_px)))
-    row = min(2, max(0, int(3 * y / image.height_px)))
+    if not (0 <= x <= image.width_px and 0 <= y <= image.height_px):
+        return "outside the image"
+    column = min(2, int(3 * x / image.width_px))
+    row = min(2, int(3 * y / image.height_px))
     return PLACES[row][column]
 
 

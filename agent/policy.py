@@ -44,7 +44,14 @@ CELL_RUNGS = (
     Rung(method="zoom", crops_fraction=QUADRANTS),
     Rung(method="classical"),
 )
-HEAD_RUNGS = (Rung(method="zoom", crops_fraction=((0.1, 0.1, 0.8, 0.8),)),)
+HEAD_RUNGS: tuple[Rung, ...] = (Rung(method="zoom", crops_fraction=((0.1, 0.1, 0.8, 0.8),)),)
+FINDERS: dict[str, Finder] = {"blood_smear": "detect", "head_ultrasound": "landmark"}
+Ladders = dict[Failure, dict[Finder, tuple[Rung, ...]]]
+LADDERS: Ladders = {
+    "count_mismatch": {"detect": CELL_RUNGS, "landmark": HEAD_RUNGS},
+    "presence_without_region": {"detect": CELL_RUNGS[:3], "landmark": HEAD_RUNGS},
+    "absence_with_regions": {"detect": CELL_RUNGS[1:3], "landmark": HEAD_RUNGS},
+}
 
 
 class Policy(Part):
@@ -62,14 +69,8 @@ class Policy(Part):
     same_place_iou: Fraction = 0.5
     explain_attempts: Annotated[int, Field(ge=1, le=9)] = 3
     transient_attempts: Annotated[int, Field(ge=1, le=9)] = 3
-    finders: dict[str, Finder] = Field(default_factory=lambda: {"blood_smear": "detect", "head_ultrasound": "landmark"})
-    ladders: dict[Failure, dict[Finder, tuple[Rung, ...]]] = Field(
-        default_factory=lambda: {
-            "count_mismatch": {"detect": CELL_RUNGS, "landmark": HEAD_RUNGS},
-            "presence_without_region": {"detect": CELL_RUNGS[:3], "landmark": HEAD_RUNGS},
-            "absence_with_regions": {"detect": CELL_RUNGS[1:3], "landmark": HEAD_RUNGS},
-        }
-    )
+    finders: dict[str, Finder] = Field(default_factory=FINDERS.copy)
+    ladders: Ladders = Field(default_factory=LADDERS.copy)
 
     abstaining_checks: frozenset[str] = frozenset({"count_matches_regions", "presence_has_region", "absence_has_none"})
 

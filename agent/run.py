@@ -108,24 +108,36 @@ class Run:
                 self.put(steps=(*self.record.steps, step))
         raise StepFailedError(f"{name}: failed {self.policy.transient_attempts} times: {error}")
 
-    def outcomes(self, stage: Stage, record: Record) -> list[CheckOutcome]:
+    @property
+    def abstained(self) -> bool:
+        """Whether the run is to end in an abstention already."""
+        return any(d.status == "abstained" for d in self.notes.downgrades)
+
+    def outcomes(self, stage: Stage, record: Record, skip: Iterable[str] = ()) -> list[CheckOutcome]:
         """What the registered checks of a stage say of a record; nothing is entered but the calls."""
         found = []
         for spec in self.context.registry.checks.values():
-            if spec.stage == stage:
+            if spec.stage == stage and spec.name not in skip:
                 outcome = self.call(spec.name, "check", partial(spec.function, record))
                 if outcome is not None:
                     found.append(outcome)
                     record = rejected(record, outcome)
         return found
 
-    def run_checks(self, stage: Stage) -> None:
-        """Run the registered checks of a stage: enter them, reject what they reject, downgrade as the policy says."""
-        for outcome in self.outcomes(stage, self.record):
+    def run_checks(self, stage: Stage, skip: Iterable[str] = (), answered: bool = True) -> list[str]:
+        """Run the registered checks of a stage: enter them, reject what they reject, downgrade as the policy says.
+
+        skip: names of checks that have run. answered: False leaves the answer out of what they see, so that only
+        checks of the regions themselves apply. Returns the names of the checks that applied.
+        """
+        seen = self.record if answered else self.record.model_copy(update={"answer": None})
+        found = self.outcomes(stage, seen, skip)
+        for outcome in found:
             self.put(checks=(*self.record.checks, outcome.check))
             self.record = rejected(self.record, outcome)
-            if outcome.check.outcome == "fail" and not outcome.rejected_region_ids:
+            if outcome.check.outcome == "fail" and not outcome.rejected_region_ids and not self.abstained:
                 self.downgrade(*self.policy.veto(outcome.check.name, outcome.check.detail))
+        return [outcome.check.name for outcome in found]
 
     def add_regions(self, regions: Iterable[Region]) -> tuple[Region, ...]:
         """Enter regions under new ids R1, R2, … of the record; parent ids follow. Returns them as entered."""

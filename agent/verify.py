@@ -9,21 +9,17 @@ from fiducial.tools.record import Reason, Record, Status, Verdict
 def verify(run: Run) -> str:
     """Conclude. Whatever came before, a positive answer about something in the image needs an accepted region."""
     run.run_checks("image")
-    if positive_without_region(run.record) and not _abstained(run):
+    if positive_without_region(run.record) and not run.abstained:
         run.abstain("positive_without_region", "the answer claims something in the image, but nothing was pointed at")
-    if run.record.answer is None and not _abstained(run):
+    if run.record.answer is None and not run.abstained:
         run.abstain("no_answer", "the run came to no answer")
     status: Status = "answered"
     if run.notes.downgrades:
-        status = "abstained" if _abstained(run) else "partial"
+        status = "abstained" if run.abstained else "partial"
     order = sorted(run.notes.downgrades, key=lambda d: d.status != "abstained")
     reasons = tuple(Reason(code=d.code, detail=d.detail) for d in order)
     run.put(verdict=Verdict(status=status, reasons=reasons))
     return "end"
-
-
-def _abstained(run: Run) -> bool:
-    return any(d.status == "abstained" for d in run.notes.downgrades)
 
 
 def positive_without_region(record: Record) -> bool:

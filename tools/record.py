@@ -254,4 +254,13 @@ class Record(Part):
             for field in set(GEOMETRY_OF_KIND.values()) | {"sigma_px", "parent_id"}:
                 if region[field] is None:
                     del region[field]
-        return data
+        return {key: _json_numbers(value) for key, value in data.items()}
+
+
+def _json_numbers(value: Any) -> Any:
+    """JSON has no NaN and no infinity: a coordinate that is not finite, which only a rejected region has, is null."""
+    if isinstance(value, dict):
+        return {key: _json_numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_json_numbers(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
