@@ -1,0 +1,133 @@
+"""NIfTI through the worker: planes, sides and world coordinates, contradictions, and headers that lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from fiducial.tools.errors import InputError
+from fiducial.tools.frames import nifti_map
+from fiducial.tools.images.open_image import open_image
+
+NIBABEL = Path(nibabel.__file__).parent / "tests" / "data"
+VOLUME = np.random.default_rng(1).normal(size=(6, 7, 8)).astype(np.float32)
+OBLIQUE = np.array([[-1.9, 0.2, 0.1, 30], [0.25, 1.4, -0.3, -20], [0.1, 0.2, 3.0, 5], [0, 0, 0, 1]])
+
+
+def saved(path: Path, affine: np.ndarray, array: np.ndarray = VOLUME, unit: str = "mm") -> Path:
+    image = nibabel.Nifti1Image(array, affine)
+    image.header.set_xyzt_units(unit)
+    nibabel.save(image, path)
+    return path
+
+
+def test_trap_10_voxels_of_an_las_volume_in_lps() -> None:
+    voxels = nifti_map(nibabel.load(NIBABEL / "anatomical.nii").affine)
+    assert nibabel.aff2axcodes(nibabel.load(NIBABEL / "anatomical.nii").affine) == ("L", "A", "S")
+    assert voxels.points((0.5, 0.5, 0.5)).tolist() == [-32, 40, -16]
+    assert voxels.inverse().points((-32, 40, -16)) == pytest.approx((0.5, 0.5, 0.5))
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("affine", [np.diag([2.0, 3, 4, 1]), np.diag([-2.0, -3, 4, 1]), OBLIQUE])
+def test_a_slice_knows_its_values_and_its_place(tmp_path: Path, plane: str, affine: np.ndarray) -> None:
+    image = open_image(saved(tmp_path / "a.nii.gz", affine), plane=plane, index=2)
+    axes = {"axial": (2, 0, 1), "coronal": (1, 0, 2), "sagittal": (0, 1, 2)}[plane]
+    across, along_x, along_y = axes
+    assert image.values is not None
+    assert np.allclose(image.values, np.take(VOLUME, 2, axis=across).T)
+    assert image.stored_to_world is not None
+    assert image.info.scale is not None
+    for x, y in ((0, 0), (3, 5), (5, 1)):
+        index = np.zeros(3)
+        index[[across, along_x, along_y]] = 2, x, y
+        ras = nibabel.affines.apply_affine(affine, index)
+        assert image.stored_to_world.points((x + 0.5, y + 0.5)) == pytest.approx(ras * (-1, -1, 1), abs=1e-5)
+    steps = np.linalg.norm(affine[:3, :3], axis=0)
+    scale = image.info.scale
+    assert (scale.column_mm, scale.row_mm, scale.slice_mm) == pytest.approx(steps[[along_x, along_y, across]])
+
+
+@pytest.mark.parametrize("affine", [np.diag([2.0, 3, 4, 1]), np.diag([-2.0, -3, 4, 1]), OBLIQUE])
+def test_display_puts_the_patient_s_left_on_the_right(tmp_path: Path, affine: np.ndarray) -> None:
+    path = saved(tmp_path / "a.nii", affine)
+    towards = {"axial": ((0, 1), (1, 1)), "coronal": ((0, 1), (2, -1)), "sagittal": ((1, 1), (2, -1))}
+    for plane, ((x_axis, x_sign), (y_axis, y_sign)) in towards.items():  # LPS: left, posterior, superior are positive
+        image = open_image(path, plane=plane)
+        assert image.stored_to_world is not None
+        back = image.stored_to_display.inverse()
+        origin, right, down = image.stored_to_world.points(back.points([(2.5, 2.5), (3.5, 2.5), (2.5, 3.5)]))
+        assert np.argmax(np.abs(right - origin)) == x_axis
+        assert np.sign((right - origin)[x_axis]) == x_sign
+        assert np.argmax(np.abs(down - origin)) == y_axis
+        assert np.sign((down - origin)[y_axis]) == y_sign
+
+
+def test_contradictions_are_not_accepted_in_silence(tmp_path: Path) -> None:
+    image: Any = nibabel.Nifti1Image(VOLUME, np.diag([2.0, 3, 4, 1]))
+    image.header.set_xyzt_units("mm")
+    image.header["pixdim"][1] = 9
+    image.header["qform_code"] = 0
+    nibabel.save(image, tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    raw[80:84] = np.float32(9).tobytes()  # pixdim[1]; nibabel had put it right
+    raw[252:254] = np.int16(0).tobytes()  # qform_code
+    (tmp_path / "a.nii").write_bytes(raw)
+    info = open_image(tmp_path / "a.nii").info
+    assert info.scale is None
+    assert "contradicts itself" in (info.scale_refused or "")
+    mirrored: Any = nibabel.Nifti1Image(VOLUME, np.diag([2.0, 3, 4, 1]))
+    mirrored.header.set_xyzt_units("mm")
+    mirrored.set_sform(np.diag([-2.0, 3, 4, 1]), code=1)
+    mirrored.set_qform(np.diag([2.0, 3, 4, 1]), code=1)
+    nibabel.save(mirrored, tmp_path / "b.nii")
+    opened = open_image(tmp_path / "b.nii")
+    assert opened.stored_to_world is None
+    assert any("contradicts itself" in note for note in opened.notes)
+
+
+def test_a_header_that_lies_about_its_size(tmp_path: Path) -> None:
+    for suffix in (".nii", ".nii.gz"):
+        image: Any = nibabel.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4))
+        path = tmp_path / f"a{suffix}"
+        nibabel.save(image, path)
+        import gzip
+
+        raw = bytearray(gzip.decompress(path.read_bytes()) if suffix.endswith("gz") else path.read_bytes())
+        raw[42:48] = np.array([2048, 2048, 2048], np.int16).tobytes()  # 32 GiB of float32
+        path.write_bytes(gzip.compress(bytes(raw)) if suffix.endswith("gz") else bytes(raw))
+        with pytest.raises(InputError, match=r"claims 32\.0 GiB"):
+            open_image(path)
+        raw[42:48] = np.array([64, 64, 64], np.int16).tobytes()
+        path.write_bytes(gzip.compress(bytes(raw)) if suffix.endswith("gz") else bytes(raw))
+        with pytest.raises(InputError):
+            open_image(path)
+
+
+def test_frames_planes_and_slices_that_are_not_there(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.nii", np.diag([2.0, 3, 4, 1]), np.stack([VOLUME, -VOLUME], axis=-1))
+    assert np.allclose(open_image(path, frame=1).values, -open_image(path).values)  # type: ignore[operator]
+    with pytest.raises(InputError, match="no axial slice 8"):
+        open_image(path, index=8)
+    with pytest.raises(InputError, match="no frame 2"):
+        open_image(path, frame=2)
+    with pytest.raises(InputError, match="choose axial"):
+        open_image(path, plane="diagonal")
+
+
+def test_a_volume_without_unit_and_space_has_no_scale(tmp_path: Path) -> None:
+    image: Any = nibabel.Nifti1Image(VOLUME, None)
+    nibabel.save(image, tmp_path / "a.nii")
+    info = open_image(tmp_path / "a.nii").info
+    assert info.scale is None
+    assert "no unit" in (info.scale_refused or "")
+
+
+def test_a_single_sagittal_slice_is_shown_as_such(tmp_path: Path) -> None:
+    image = open_image(saved(tmp_path / "a.nii", np.diag([2.0, 3, 4, 1]), VOLUME[:1]))
+    assert (image.info.width_px, image.info.height_px) == (7, 8)
+    assert "sagittal" in image.notes[0]
