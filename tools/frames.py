@@ -316,7 +316,7 @@ def nifti_map(affine_ras: ArrayLike) -> FrameMap3D:
     centres = np.asarray(affine_ras, np.float64) @ np.array(
         [[1, 0, 0, -0.5], [0, 1, 0, -0.5], [0, 0, 1, -0.5], [0, 0, 0, 1]]
     )
-    return FrameMap3D(np.diag([-1.0, -1.0, 1.0, 1.0]) @ centres)
+    return FrameMap3D(np.asarray(np.diag([-1.0, -1.0, 1.0, 1.0]) @ centres, np.float64))
 
 
 @dataclass(frozen=True, eq=False)
