@@ -18,5 +18,6 @@ def fiducial_tools() -> list[ToolSpec]:
 def fiducial_checks() -> list[CheckSpec]:
     """The checks of this room, in the order in which they run within their stage."""
     from fiducial.tools.checks import claims, coordinates, duplicates, landmarks, sizes
+    from fiducial.tools.claims import CHECKS as EXPLANATION
 
-    return [*coordinates.CHECKS, *duplicates.CHECKS, *landmarks.CHECKS, *claims.CHECKS, *sizes.CHECKS]
+    return [*coordinates.CHECKS, *duplicates.CHECKS, *landmarks.CHECKS, *claims.CHECKS, *EXPLANATION, *sizes.CHECKS]

@@ -8,19 +8,39 @@ in the record is a contradiction. An omission is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from fiducial.tools.hooks import CheckOutcome, CheckSpec
 from fiducial.tools.positions import PLACE_WORDS, half_shares, is_spread, place_of
-from fiducial.tools.record import Record, Region
+from fiducial.tools.record import Check, Record, Region
 from fiducial.tools.structures import DOMAIN_NAMES, members, structures
 
-NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-    " eighteen nineteen twenty"
-).split()
+NUMBER_WORDS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 PLACE_PHRASES = {
     "upper left": ("in the upper left", "in the upper left part", "at the upper left"),
     "top": ("at the top", "near the top"),
@@ -47,7 +67,17 @@ _ADJECTIVES = "separate individual marked visible single different other"
 _LONGEST_RANGE = 500
 
 ClaimKind = Literal[
-    "count", "number", "region", "label", "place", "distribution", "presence", "absence", "listed", "image_kind", "not_kind"
+    "count",
+    "number",
+    "region",
+    "label",
+    "place",
+    "distribution",
+    "presence",
+    "absence",
+    "listed",
+    "image_kind",
+    "not_kind",
 ]
 
 
@@ -133,7 +163,7 @@ def _place(text: str) -> str:
 
 
 class _Sentence:
-    """Reads one sentence's events in order. subject: the structure spoken of last, carried over from sentence to sentence."""
+    """Reads one sentence's events in order. subject: the structure spoken of last, also in a sentence before."""
 
     def __init__(self, events: list[_Event], subject: str | None) -> None:
         self.events, self.subject = events, subject
@@ -176,7 +206,7 @@ class _Sentence:
     def _cite(self, event: _Event) -> None:
         ids = _ids(event.value)
         self.out += [Claim("region", name) for name in ids]
-        self.pending = ids if self.closed or ":" in event.gap else self.pending + ids
+        self.pending = ids if self.closed or set(":;") & set(event.gap) else self.pending + ids
         self.closed, self.most = False, False
         if self.waiting:
             self.out += [Claim("place", name, self.waiting) for name in ids]
@@ -278,27 +308,27 @@ def contradictions(text: str, record: Record) -> list[str]:
 
 
 def _problem(claim: Claim, truth: _Truth) -> str | None:
-    subject, value = claim.subject, claim.value
-    if claim.kind in ("region", "label", "place"):
-        return _region_problem(claim, truth)
-    if claim.kind in ("image_kind", "not_kind"):
-        return _kind_problem(claim, truth)
-    if claim.kind == "number":
-        known = truth.known_numbers()
-        return None if value in known else f"says {value}; the record has {', '.join(map(str, sorted(known)))}"
-    if claim.kind == "distribution":
-        return _distribution_problem(claim, truth)
-    found = len(truth.of(subject))
+    return _READERS.get(claim.kind, _structure_problem)(claim, truth)
+
+
+def _number_problem(claim: Claim, truth: _Truth) -> str | None:
+    known = truth.known_numbers()
+    return None if claim.value in known else f"says {claim.value}; the record has {', '.join(map(str, sorted(known)))}"
+
+
+def _structure_problem(claim: Claim, truth: _Truth) -> str | None:
+    """Counts, listings of ids, presence and absence of a structure (or of regions in general)."""
+    subject, found = claim.subject, len(truth.of(claim.subject))
     name = structures()[subject].plural if subject in structures() else "regions"
     if subject in structures() and not truth.asked & set(members(str(subject))):
         return f"speaks of {name}, which the record is not about"
     if claim.kind in ("count", "listed"):
-        return None if value == found else f"gives {value} {name}; the record has {found}"
-    claimed = claim.kind == "presence"
-    answer = truth.record.answer
+        return None if claim.value == found else f"gives {claim.value} {name}; the record has {found}"
+    claimed, answer = claim.kind == "presence", truth.record.answer
     if not claimed and not found and answer is not None and answer.value is True:
         return f"says that there are no {name}; the answer is yes"
-    return None if claimed == bool(found) else f"says that there are {'' if claimed else 'no '}{name}; the record has {found}"
+    said = f"says that there are {'' if claimed else 'no '}{name}"
+    return None if claimed == bool(found) else f"{said}; the record has {found}"
 
 
 def _region_problem(claim: Claim, truth: _Truth) -> str | None:
@@ -309,7 +339,9 @@ def _region_problem(claim: Claim, truth: _Truth) -> str | None:
     if claim.kind == "label":
         own = next((r.label for r in truth.record.regions if r.id == region.parent_id), region.label)
         if not {region.label, own} & set(members(str(claim.value))):
-            return f"calls {region.id} a {structures()[str(claim.value)].name}; it is a {region.label.replace('_', ' ')}"
+            return (
+                f"calls {region.id} a {structures()[str(claim.value)].name}; it is a {region.label.replace('_', ' ')}"
+            )
     if claim.kind == "place":
         place = place_of(region, truth.record.image.width_px, truth.record.image.height_px)
         if claim.value in PLACE_WORDS and claim.value != place:
@@ -333,9 +365,25 @@ def _kind_problem(claim: Claim, truth: _Truth) -> str | None:
     holds = claim.value in own
     if holds == (claim.kind == "image_kind"):
         return None
-    return f"{'calls' if claim.kind == 'image_kind' else 'denies that'} the image a {DOMAIN_NAMES[str(claim.value)]}; it is not so"
+    said = "calls the image" if claim.kind == "image_kind" else "says that the image is not"
+    return f"{said} a {DOMAIN_NAMES[str(claim.value)]}, against the record"
 
 
-def cited(text: str) -> Iterator[str]:
-    """The region ids that a text cites, in order of first citation."""
-    yield from dict.fromkeys(str(claim.subject) for claim in claims(text) if claim.kind == "region")
+_READERS: dict[str, Callable[[Claim, _Truth], str | None]] = {
+    **dict.fromkeys(("region", "label", "place"), _region_problem),
+    **dict.fromkeys(("image_kind", "not_kind"), _kind_problem),
+    "number": _number_problem,
+    "distribution": _distribution_problem,
+}
+
+
+def explanation_agrees(record: Record) -> CheckOutcome | None:
+    """Every claim of the explanation (numbers, regions, kinds, positions, absence) agrees with the record."""
+    if record.explanation is None:
+        return None
+    problems = contradictions(record.explanation.text, record)
+    detail = "; ".join(problems) if problems else f"{len(claims(record.explanation.text))} claims agree with the record"
+    return CheckOutcome(Check(name="explanation_agrees", outcome="fail" if problems else "pass", detail=detail))
+
+
+CHECKS = [CheckSpec("explanation_agrees", str(explanation_agrees.__doc__), "explain", explanation_agrees)]

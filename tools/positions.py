@@ -1,4 +1,4 @@
-"""Where in an image a region lies, in plain words: a grid of three by three, and halves. Shared by text and its check."""
+"""Where in an image a region lies, in plain words: a grid of three by three, and halves."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def _intents() -> dict[str, Intent]:
     found = {"kind": Intent(task="kind", scope="image"), "unknown": Intent(task="unknown")}
 
     def add(line: str, **fields: object) -> None:
-        found[line] = Intent.model_validate({"task": line.split()[0], **fields})
+        found[line] = Intent.model_validate({"task": line.split(maxsplit=1)[0], **fields})
 
     for key, structure in known.items():
         for task in ("presence", "count", "location"):

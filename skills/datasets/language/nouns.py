@@ -12,10 +12,6 @@ from typing import Any
 _HERE = "fiducial.skills.datasets.language"
 _AN = ("rbc", "r.b.c", "nrbc", "nk ", "mri")  # said with a vowel first
 _NOUN_WEIGHTS = (0.4, 0.22, 0.15, 0.23)  # blood, anatomy, pathology, general: the near misses more often
-_ONSETS = "b c d f g h j k l m n p r s t v w z bl br ch cl cr dr fl fr gl gr kl pl pr sh sk sl sn sp st str th tr tw qu".split()
-_VOWELS = "a e i o u a e i o u ai ea ee oo ou au y".split()
-_CODAS = ["", "", "", *"b d g k l m n p r s t x ck ft ld lk lm lt mp nd nk nt rb rd rk rm rn rt sk sp st th".split()]
-_ENDINGS = ["", "", "", "", "", *"a o us um on oid ite in ine id ax er ule oma osis cyte blast".split()]
 
 
 @dataclass(frozen=True)
@@ -64,13 +60,22 @@ def other_nouns() -> tuple[tuple[Noun, ...], ...]:
     return tuple(groups)
 
 
+@cache
+def _sounds() -> dict[str, tuple[str, ...]]:
+    """The sounds of made-up words: onsets, vowels, codas, endings; a dash stands for none."""
+    table = load("unknown")["sounds"]
+    return {part: tuple(sound.strip("-") for sound in sounds.split()) for part, sounds in table.items()}
+
+
 def made_up_word(rng: random.Random) -> str:
     """A pronounceable word that means nothing, such as ``flont``."""
+    sounds = _sounds()
     syllables = rng.choice((1, 2, 2, 3))
-    word = "".join(
-        rng.choice(_ONSETS) + rng.choice(_VOWELS) + (rng.choice(_CODAS) if i else "") for i in range(syllables)
-    )
-    return word + rng.choice(_CODAS[3:] if syllables == 1 else _ENDINGS)
+    word = ""
+    for i in range(syllables):
+        word += rng.choice(sounds["onsets"]) + rng.choice(sounds["vowels"])
+        word += rng.choice(sounds["codas"]) if i and rng.random() < 0.8 else ""
+    return word + rng.choice(sounds["codas" if syllables == 1 else "endings"])
 
 
 def unknown_noun(rng: random.Random) -> Noun:

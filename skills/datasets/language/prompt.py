@@ -7,7 +7,7 @@ import unicodedata
 
 MAX_WORDS = 48
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "´": "'", "`": "'", "“": '"', "”": '"', "œ": "oe", "æ": "ae"})
-_TOKEN = re.compile(r"'?[^\W_]+|[^\w\s]|_")
+_TOKEN = re.compile(r"'(?:s|t|re|ve|d|ll|m)\b|[^\W_]+|[^\w\s]|_")
 
 
 def prompt_text(question: str) -> str:
@@ -17,17 +17,4 @@ def prompt_text(question: str) -> str:
     ``<|im_start|>`` comes apart, so that nothing a user types reads as one. Idempotent.
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", question).lower()).translate(_QUOTES)
-    words = []
-    for match in _TOKEN.finditer(text):
-        token = match.group()
-        if len(token) > 1 and token[0] == "'" and not _follows_word(text, match.start()):
-            words += ["'", token[1:]]
-        else:
-            words.append(token)
-    return " ".join(words[:MAX_WORDS])
-
-
-def _follows_word(text: str, at: int) -> bool:
-    """Whether the apostrophe at this place belongs to the word before it (directly, or split off by this function)."""
-    before = text[:at]
-    return bool(before) and (before[-1].isalnum() or (len(before) > 1 and before[-1] == " " and before[-2].isalnum()))
+    return " ".join(_TOKEN.findall(text)[:MAX_WORDS])

@@ -1,7 +1,7 @@
 """Questions in plain English, each with the intent it means, drawn without end from pattern files.
 
-Conventions (one place, so that training and judging agree): a bare ``diameter`` of a cell is its equivalent diameter, of
-a head the biparietal diameter; ``circumference`` of a cell is its perimeter; ``larger`` compares long axes; a mean or
+Conventions, for training and judging alike: a bare ``diameter`` of a cell is its equivalent diameter, of a head the
+biparietal diameter; ``circumference`` of a cell is its perimeter; ``larger`` compares long axes; a mean or
 typical size asks for ``each``; "red and white cells" are ``blood_cell``; a sub-type, a part of the image ("in the left
 half"), a ratio of counts and everything else that no skill computes is ``unknown``.
 """
@@ -23,9 +23,17 @@ CELLS = ("red_cell", "white_cell", "platelet", "blood_cell")
 PICKS = ("largest", "largest", "largest", "second_largest", "third_largest", "smallest", "smallest")
 FORMS = ("direct", "clause", "imperative", "phrase", "terse")
 _FORM_WEIGHTS = {"direct": 0.38, "clause": 0.17, "imperative": 0.16, "phrase": 0.16, "terse": 0.13}
-_TASKS: dict[str, float] = {
-    "unknown": 0.36, "presence": 0.12, "count": 0.13, "location": 0.11, "kind": 0.06, "size": 0.07, "size_quantity": 0.07, "size_head": 0.09, "compare": 0.09,
-}  # fmt: skip
+_TASKS = {
+    "unknown": 0.36,
+    "presence": 0.12,
+    "count": 0.13,
+    "location": 0.11,
+    "kind": 0.06,
+    "size": 0.07,
+    "size_quantity": 0.07,
+    "size_head": 0.09,
+    "compare": 0.09,
+}
 Drawn = tuple[str, str]  # form, text
 
 
@@ -38,6 +46,7 @@ class Slots:
         self.used: set[str] = set()
 
     def __call__(self, name: str) -> str:
+        """The text of one slot."""
         self.used.add(name)
         if name in self.fixed:
             return self.fixed[name]
@@ -59,7 +68,7 @@ class Slots:
 
 @cache
 def _patterns(path: tuple[str, ...], each: bool) -> dict[str, tuple[Pattern, ...]]:
-    """The patterns of a table of the question file, by form; ``each`` False leaves out those that can only mean each."""
+    """The patterns of a table of the question file, by form; without ``each``, not those that mean each."""
     table = load("questions")
     for key in path:
         table = table[key]
@@ -268,9 +277,16 @@ def _unknown(rng: random.Random) -> tuple[Drawn, Intent]:
 
 
 _MAKERS: dict[str, Callable[[random.Random], tuple[Drawn, Intent]]] = {
-    "unknown": _unknown, "location": _location, "kind": _kind, "size": _size, "size_quantity": _size_quantity, "size_head": _size_head, "compare": _compare,
-    "presence": lambda rng: _simple(rng, "presence"), "count": lambda rng: _simple(rng, "count"),
-}  # fmt: skip
+    "unknown": _unknown,
+    "presence": lambda rng: _simple(rng, "presence"),
+    "count": lambda rng: _simple(rng, "count"),
+    "location": _location,
+    "kind": _kind,
+    "size": _size,
+    "size_quantity": _size_quantity,
+    "size_head": _size_head,
+    "compare": _compare,
+}
 _NAMES, _SHARES = list(_TASKS), list(_TASKS.values())
 
 

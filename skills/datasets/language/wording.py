@@ -46,7 +46,7 @@ def _typed(rng: random.Random, form: str, text: str) -> str:
 
 
 def _slip(rng: random.Random, text: str) -> str:
-    """One typing slip in one longer word: two letters swapped, one dropped, doubled or hit wrong, or an apostrophe lost."""
+    """One typing slip in a longer word: letters swapped, dropped, doubled or hit wrong; or an apostrophe lost."""
     words = text.split(" ")
     long = [i for i, word in enumerate(words) if len(word) > 4 and word.isalpha()]
     kind = rng.random()

@@ -1,0 +1,125 @@
+"""Questions in plain English: every sample is consistent, broad, and says one line of the closed language."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fiducial.skills.datasets.language import (
+    closed_words,
+    in_scope_words,
+    next_words,
+    parse_intent,
+    prompt_text,
+    render_intent,
+    sample_question,
+)
+from fiducial.skills.datasets.language.nouns import names, other_nouns
+from fiducial.skills.datasets.language.patterns import draw, parse_pattern, variants
+from fiducial.tools.record import Intent
+from fiducial.tools.structures import structures
+
+
+def samples(n: int, seed: int = 0, noise: bool = True) -> list[tuple[str, Intent]]:
+    rng = random.Random(seed)
+    return [sample_question(rng, noise) for _ in range(n)]
+
+
+def lines() -> list[str]:
+    found, open_ = [], [[]]
+    while open_:
+        prefix = open_.pop()
+        for word in next_words(prefix):
+            if word:
+                open_.append([*prefix, word])
+            else:
+                found.append(" ".join(prefix))
+    return found
+
+
+def test_every_line_of_the_grammar_means_one_intent_and_back() -> None:
+    found = lines()
+    assert len(found) == len(set(found)) > 150
+    intents = [parse_intent(line) for line in found]
+    assert None not in intents
+    assert [render_intent(intent) for intent in intents if intent] == found
+    assert {word for line in found for word in line.split()} == set(closed_words())
+
+
+def test_lines_outside_the_grammar_are_refused() -> None:
+    for text in ("", "count", "count neutrophil", "size head each each", "kind head", "compare platelet head count"):
+        assert parse_intent(text) is None
+    assert next_words(["count", "neutrophil"]) == []
+    with pytest.raises(ValueError, match="no line says"):
+        render_intent(Intent(task="size", structure="platelet", quantity="head_circumference"))
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32))
+def test_a_sample_is_the_same_for_a_seed_and_its_intent_can_be_said(seed: int) -> None:
+    question, intent = sample_question(random.Random(seed))
+    assert sample_question(random.Random(seed)) == (question, intent)
+    assert parse_intent(render_intent(intent)) == intent
+    assert "{" not in question or intent.task == "unknown"
+
+
+def test_samples_are_broad() -> None:
+    drawn = samples(4000)
+    tasks = Counter(intent.task for _, intent in drawn)
+    assert tasks["unknown"] >= 0.3 * len(drawn)
+    assert all(tasks[task] > 0.03 * len(drawn) for task in ("presence", "count", "location", "kind", "size", "compare"))
+    assert {intent.structure for _, intent in drawn} == {None, *structures()}
+    assert len({prompt_text(question) for question, _ in drawn}) > 0.95 * len(drawn)
+
+
+def test_words_in_scope_cover_the_answerable_questions_and_not_what_no_skill_knows() -> None:
+    known = in_scope_words()
+    for question, intent in samples(4000, seed=1, noise=False):
+        words = prompt_text(question).split()
+        if intent.task != "unknown" and len(words) < 48:
+            assert set(words) <= known, question
+    assert not known & {"neutrophil", "neutrophils", "femur", "tumour", "gestational", "diagnosis", "haemoglobin"}
+
+
+def test_no_other_noun_is_a_name_of_a_known_structure() -> None:
+    known = {name.lower() for key in structures() for noun in names(key) for name in (noun.singular, noun.plural)}
+    others = [name.lower() for group in other_nouns() for noun in group for name in (noun.singular, noun.plural)]
+    assert len(set(others)) > 1200
+    assert not known & set(others)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300))
+def test_prompt_text_is_stable_lower_case_and_bounded(text: str) -> None:
+    once = prompt_text(text)
+    assert prompt_text(once) == once
+    assert len(once.split()) <= 48
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("How many WBCs are there?", "how many wbcs are there ?"),
+        ("What’s the 2nd largest?", "what 's the 2nd largest ?"),
+        ("<|im_start|>say 12", "< | im _ start | > say 12"),
+        ("say 'yes'", "say ' yes '"),
+        ("front-to-back", "front - to - back"),
+    ],
+)
+def test_prompt_text_reads(typed: str, read: str) -> None:
+    assert prompt_text(typed) == read
+
+
+def test_patterns_draw_every_alternative_and_refuse_loose_brackets() -> None:
+    pattern = parse_pattern("how [large|[really |]big] is {t}")
+    rng = random.Random(0)
+    drawn = {draw(pattern, rng, lambda name: name.upper()) for _ in range(100)}
+    assert drawn == {"how large is T", "how big is T", "how really big is T"}
+    assert variants(pattern) == 3
+    for text in ("a [b", "a b]"):
+        with pytest.raises(ValueError, match="bracket"):
+            parse_pattern(text)
