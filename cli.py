@@ -342,9 +342,9 @@ def adapters_show(
 def pretrain(out: Out, data: Data = None, max_steps: MaxSteps = None, seed: Seed = 0, resume: Resume = False) -> None:
     """Train the base model from its data sets and phantoms."""
     with stdout_for_results():
-        from fiducial.skills.training import commands
+        from fiducial.skills.training.commands import pretrain as run
 
-        commands.pretrain(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
+        run(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
 
 
 @app.command()
@@ -359,9 +359,9 @@ def train(
 ) -> None:
     """Train one skill's adapter on a base."""
     with stdout_for_results():
-        from fiducial.skills.training import commands
+        from fiducial.skills.training.commands import train as run
 
-        commands.train(skill, out=out, base=base, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
+        run(skill, out=out, base=base, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
 
 
 @app.command(hidden=True)

@@ -92,4 +92,6 @@ def record_of(document: Mapping[str, Any]) -> Record:
     for part in (data["answer"], data["understanding"]):
         if part is not None:
             part["confidence"] = _nan(part["confidence"])
+    if data["answer"] is not None and isinstance(data["answer"]["value"], list):
+        data["answer"]["value"] = _nan(data["answer"]["value"])
     return Record.model_validate(data)

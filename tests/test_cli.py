@@ -108,8 +108,8 @@ def test_a_list_is_asked_in_order_and_a_failed_row_is_a_line(
     done = fiducial("ask", "--from", questions, "--jsonl", "--base", counting)
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert done.code == 2
-    assert ["error" in line for line in lines] == [False, True, True, True, False, False]
-    assert [line["row"] for line in lines if "error" in line] == [2, 3, 4]
+    assert ["error" in line for line in lines] == [False, True, True, True, True, False]
+    assert [line["row"] for line in lines if "error" in line] == [2, 3, 4, 5]
     assert "missing.png" in lines[1]["error"]
     assert lines[0]["question"] == "How many platelets, please?"
     assert lines[5]["image"]["scale"]["source"] == "user"

@@ -38,7 +38,7 @@ def shared() -> Iterator[Store]:
         store.close()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(record=records)
 def test_a_record_comes_back_as_it_was_saved(shared: Store, record: Record) -> None:
     document = record.document()
