@@ -303,7 +303,7 @@ class FrameMap3D:
 
     def inverse(self) -> FrameMap3D:
         """From the world to voxels."""
-        return FrameMap3D(np.linalg.inv(self.matrix), self.target, self.source)
+        return FrameMap3D(np.asarray(np.linalg.inv(self.matrix), np.float64), self.target, self.source)
 
     @property
     def steps_mm(self) -> Floats:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
 from fiducial.tools.images.window import windowed_u8
-from fiducial.tools.record import Scale
+
+if TYPE_CHECKING:
+    from fiducial.tools.record import Scale
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 SCALE_KEY = "fiducial:scale"
@@ -78,6 +79,10 @@ def scale_text(scale: Scale, width_px: int, height_px: int) -> str:
 
 def read_scale_text(text: str, size: tuple[int, int]) -> tuple[Scale | None, str | None]:
     """The scale in a private text chunk, or the reason why it is refused."""
+    from pydantic import ValidationError  # 0.1 s of the worker's start, for the few files that need it
+
+    from fiducial.tools.record import Scale
+
     try:
         data = json.loads(text)
         if (data["width_px"], data["height_px"]) != size:
