@@ -1,0 +1,78 @@
+"""LoRA adapters: one a skill, each a folder with its weights (safetensors), its configuration and its manifest.
+
+Loading fails, loudly, if any weight is not applied or the manifest names another base: PEFT alone only warns.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fiducial.tools.errors import InputError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
+
+WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
+
+
+def base_hash(base: Path) -> str:
+    """SHA-256 of the base's weight files, by which a manifest names its parent."""
+    digest = hashlib.sha256()
+    for path in sorted(base.glob("*.safetensors")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def adapter_folders(folder: Path) -> dict[str, Path]:
+    """The adapters below a folder, by skill."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder of adapters; give one that holds a folder a skill")
+    return {path.name: path for path in sorted(folder.iterdir()) if (path / CONFIG).is_file()}
+
+
+def read_manifest(folder: Path, base: str | None = None) -> dict[str, Any]:
+    """An adapter's manifest; with ``base`` (a hash) refuses one that was trained on another base."""
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read the manifest {path} ({error}); train or copy the adapter again") from None
+    if base is not None and manifest.get("base_sha256") != base:
+        raise InputError(
+            f"the adapter {folder} was trained on another base (its manifest says {str(manifest.get('base_sha256'))[:12]},"
+            f" the base is {base[:12]}); give the base it was trained on"
+        )
+    return manifest
+
+
+def load_adapters(model: PreTrainedModel, base: Path, folder: Path) -> PeftModel:
+    """The model with every adapter below ``folder`` loaded under its skill's name, all of them verified."""
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError, safe_open
+
+    parent, peft = base_hash(base), None
+    for skill, path in adapter_folders(folder).items():
+        read_manifest(path, parent)
+        if not (path / WEIGHTS).is_file():
+            raise InputError(f"the adapter {path} has no {WEIGHTS}; only safetensors is read")
+        try:
+            if peft is None:
+                peft = PeftModel.from_pretrained(model, str(path), adapter_name=skill, local_files_only=True)
+            else:
+                peft.load_adapter(str(path), adapter_name=skill, local_files_only=True)
+            with safe_open(path / WEIGHTS, "pt") as file:
+                stored = set(file.keys())
+        except (RuntimeError, ValueError, SafetensorError) as error:
+            raise InputError(f"the adapter {path} does not fit the base ({str(error).splitlines()[0]})") from None
+        applied = set(get_peft_model_state_dict(peft, adapter_name=skill))
+        if stored != applied:
+            odd = sorted(stored ^ applied)[0]
+            side = "is not in the model" if odd in stored else "is missing from the file"
+            raise InputError(f"the adapter {path} does not fit: the weight {odd} {side}")
+    if peft is None:
+        raise InputError(f"{folder} holds no adapter; train one with: fiducial train SKILL")
+    return peft.eval()

@@ -1,0 +1,1 @@
+"""Data sets: readers that stream typed samples."""

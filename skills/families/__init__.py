@@ -1,0 +1,1 @@
+"""Families: how a kind of model is loaded, fed and decoded."""

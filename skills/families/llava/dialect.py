@@ -1,0 +1,99 @@
+"""The dialect of the embedded model: typed arguments to a prompt, typed targets to text and back. Training and inference share it.
+
+A region is *named* by its slot, ``<r7>``, not spelled: the slot stands for a proposal of the tower, whose box is exact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from fiducial.skills.datasets.language import next_words, parse_intent, prompt_text, render_intent
+from fiducial.tools.record import Intent
+
+NONE = "none"
+MAX_COUNT = 60
+YES_NO = ("yes", "no")
+KIND_WORDS = ("blood_smear", "head_ultrasound", "other")
+_SLOT = re.compile(r"<r(\d+)>")
+
+
+def understand_prompt(question: str) -> str:
+    """The prompt of ``understand``: the normalised question."""
+    return f"understand {prompt_text(question)}"
+
+
+def presence_prompt(structure: str) -> str:
+    """The prompt of ``answer`` for presence."""
+    return f"answer presence {structure}"
+
+
+KIND_PROMPT = "answer kind"
+
+
+def find_prompt(skill: str, structure: str) -> str:
+    """The prompt of ``count``, ``detect``, ``point`` and ``landmark``."""
+    return f"{skill} {structure}"
+
+
+def render_slots(slots: Sequence[int]) -> str:
+    """Slots in rising order, or ``none``."""
+    return "".join(f"<r{k}>" for k in sorted(slots)) or NONE
+
+
+def parse_slots(text: str, count: int) -> list[int] | None:
+    """Inverse of ``render_slots``: the slots below ``count`` in order; None where the text is not a list of slots."""
+    text = text.strip()
+    if text == NONE:
+        return []
+    slots = [int(k) for k in _SLOT.findall(text)]
+    if not slots or _SLOT.sub("", text).strip() or len(set(slots)) != len(slots) or max(slots) >= count:
+        return None
+    return slots
+
+
+def render_count(count: int) -> str:
+    """A count as a number word of the vocabulary."""
+    return str(min(count, MAX_COUNT))
+
+
+def parse_count(text: str) -> int | None:
+    """Inverse of ``render_count``."""
+    text = text.strip()
+    return int(text) if re.fullmatch(r"\d{1,2}", text) else None
+
+
+def render_presence(present: bool) -> str:
+    """Presence as a word."""
+    return YES_NO[0] if present else YES_NO[1]
+
+
+def parse_presence(text: str) -> bool | None:
+    """Inverse of ``render_presence``."""
+    return {"yes": True, "no": False}.get(text.strip())
+
+
+def parse_kind(text: str) -> str | None:
+    """A kind of image, or None."""
+    return text.strip() if text.strip() in KIND_WORDS else None
+
+
+__all__ = [
+    "KIND_PROMPT",
+    "KIND_WORDS",
+    "Intent",
+    "find_prompt",
+    "next_words",
+    "parse_count",
+    "parse_intent",
+    "parse_kind",
+    "parse_presence",
+    "parse_slots",
+    "presence_prompt",
+    "prompt_text",
+    "render_count",
+    "render_intent",
+    "render_presence",
+    "render_slots",
+    "understand_prompt",
+]

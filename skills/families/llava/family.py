@@ -1,0 +1,70 @@
+"""Loading the LLaVA family: a base folder, its adapters by name, its tokenizer and calibration."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fiducial.skills.adapters import load_adapters
+from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
+from fiducial.skills.families.llava.calibration import Calibration
+from fiducial.skills.families.llava.grammar import IntentGrammar
+from fiducial.skills.families.llava.session import LlavaSession
+from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
+from fiducial.tools.errors import InputError
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedTokenizerFast
+
+    from fiducial.skills.families.llava.tower import Tower
+    from fiducial.tools.images.image import Image
+
+
+class LlavaModel:
+    """A base and its adapters in memory. Adapters are switched by name; the base is never loaded again."""
+
+    def __init__(
+        self, folder: Path, peft: PeftModel, tokenizer: PreTrainedTokenizerFast, calibration: Calibration
+    ) -> None:
+        self.folder, self.peft, self.tokenizer, self.calibration = folder, peft, tokenizer, calibration
+
+    @property
+    def name(self) -> str:
+        """Family and base."""
+        return f"llava:{self.folder.name}"
+
+    @property
+    def tower(self) -> Tower:
+        """The vision tower, which looks at the pixels."""
+        tower: Tower = self.peft.get_base_model().model.vision_tower
+        return tower
+
+    @cached_property
+    def slot_ids(self) -> tuple[int, ...]:
+        """The token of each region slot."""
+        return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))
+
+    @cached_property
+    def grammar(self) -> IntentGrammar:
+        """For constrained decoding."""
+        return IntentGrammar(self.tokenizer)
+
+    def open(self, image: Image) -> LlavaSession:
+        """A session on one image."""
+        return LlavaSession(self, image)
+
+
+def load_llava(base: Path, adapters: Path) -> LlavaModel:
+    """Load a base folder and every adapter below ``adapters``. Raises InputError for what does not fit."""
+    from transformers import AutoTokenizer, LlavaForConditionalGeneration
+
+    try:
+        model = LlavaForConditionalGeneration.from_pretrained(base, local_files_only=True, dtype="float32")
+        tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"the base {base} cannot be loaded ({str(error).splitlines()[0]}); give a complete folder"
+        ) from None
+    return LlavaModel(base, load_adapters(model.eval(), base, adapters), tokenizer, Calibration.load(base))

@@ -1,0 +1,194 @@
+"""How the embedded model performs each skill: prompt, generate, parse, and slots back to stored pixels."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from torch import Tensor
+
+from fiducial.skills.base import (
+    AnswerArgs,
+    AnswerResult,
+    CountResult,
+    ExplainArgs,
+    ExplainResult,
+    FindArgs,
+    FindResult,
+    SubjectArgs,
+    UnderstandArgs,
+    UnderstandResult,
+)
+from fiducial.skills.datasets.language import explain_prompt
+from fiducial.skills.families.llava import dialect
+from fiducial.skills.landmarks import regions_of_head
+from fiducial.tools.record import Ellipse, Intent, Region
+
+if TYPE_CHECKING:
+    from fiducial.skills.families.llava.session import Generated, LlavaSession
+
+REGION_ID = re.compile(r"R\d+")
+UNKNOWN = Intent(task="unknown")
+
+
+def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
+    """Question to intent, from language alone. Free at first; where that does not parse, again within the grammar."""
+    prompt = dialect.understand_prompt(args.question)
+    made = session.generate("understand", prompt, with_image=False)
+    intent = dialect.parse_intent(made.text)
+    parsed = intent is not None
+    if intent is None:
+        made = session.generate("understand", prompt, with_image=False, allowed=session.model.grammar.allowed)
+        intent = dialect.parse_intent(made.text)
+    return UnderstandResult(intent=intent or UNKNOWN, confidence=made.confidence, parsed=parsed, text=made.text)
+
+
+def answer(session: LlavaSession, args: AnswerArgs) -> AnswerResult:
+    """Presence of a structure, or the kind of image."""
+    if args.intent.task == "kind" or args.intent.structure is None:
+        made = session.generate("answer", dialect.KIND_PROMPT)
+        kind = dialect.parse_kind(made.text)
+        return AnswerResult(value=kind, confidence=made.confidence, parsed=kind is not None, text=made.text)
+    made = session.generate("answer", dialect.presence_prompt(args.intent.structure))
+    present = dialect.parse_presence(made.text)
+    return AnswerResult(value=present, confidence=made.confidence, parsed=present is not None, text=made.text)
+
+
+def count(session: LlavaSession, args: SubjectArgs) -> CountResult:
+    """How many."""
+    made = session.generate("count", dialect.find_prompt("count", args.structure))
+    number = dialect.parse_count(made.text)
+    return CountResult(count=number, confidence=made.confidence, parsed=number is not None, text=made.text)
+
+
+def slot_probabilities(session: LlavaSession, made: Generated) -> dict[int, float]:
+    """How probable each slot is by the model's own words: of a named one, that of its token; of one that was passed over, the
+    probability it had where it would have come.
+    """
+    slot_ids = session.model.slot_ids
+    names = {token: slot for slot, token in enumerate(slot_ids)}
+    probability: dict[int, float] = {}
+    last = -1
+    for token, step in zip([*made.ids, None], made.steps, strict=False):
+        upto = names[token] if token in names else len(slot_ids) - 1
+        for slot in range(last + 1, upto + 1):
+            probability[slot] = max(probability.get(slot, 0.0), float(step[slot_ids[slot]]))
+        last = max(last, upto if token in names else last)
+    return probability
+
+
+def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[list[tuple[int, float]], Generated, bool]:
+    """The slots that a generation names, with their probabilities, best first; with ``exactly_count`` the most probable so many."""
+    made = session.generate(skill, dialect.find_prompt(skill, args.structure))
+    used = int((session.proposals.score[0] > 0).sum())
+    slots = dialect.parse_slots(made.text, used)
+    probability = slot_probabilities(session, made)
+    chosen = [] if slots is None else slots
+    if args.exactly_count is not None:
+        ranked = sorted((s for s in probability if s < used), key=lambda s: (s not in chosen, -probability[s]))
+        chosen = ranked[: args.exactly_count]
+    found = sorted(((s, probability.get(s, 0.0)) for s in chosen), key=lambda pair: -pair[1])
+    return found, made, slots is not None
+
+
+def detect(session: LlavaSession, args: FindArgs) -> FindResult:
+    """Boxes."""
+    found, made, parsed = find(session, "detect", args)
+    boxes = session.stored_to_input.inverse().boxes_xyxy(session.proposals.box_xyxy_px[0].double().numpy())
+    regions = [
+        Region(
+            id=f"R{i + 1}",
+            label=args.structure,
+            kind="box",
+            box_xyxy_px=clipped(session, boxes[slot]),
+            score=p,
+            sigma_px=box_sigma_px(boxes[slot]),
+            skill="detect",
+        )  # fmt: skip
+        for i, (slot, p) in enumerate(found)
+    ]
+    return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
+
+
+def point(session: LlavaSession, args: FindArgs) -> FindResult:
+    """Points: the centres of the regions named."""
+    found, made, parsed = find(session, "point", args)
+    boxes = session.stored_to_input.inverse().boxes_xyxy(session.proposals.box_xyxy_px[0].double().numpy())
+    regions = []
+    for i, (slot, p) in enumerate(found):
+        x0, y0, x1, y1 = clipped(session, boxes[slot])
+        regions.append(
+            Region(
+                id=f"R{i + 1}",
+                label=args.structure,
+                kind="point",
+                point_xy_px=((x0 + x1) / 2, (y0 + y1) / 2),
+                score=p,
+                sigma_px=box_sigma_px(boxes[slot]),
+                skill="point",
+            )  # fmt: skip
+        )
+    return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
+
+
+def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
+    """The head's ellipse and the ends of its axes."""
+    found, made, parsed = find(session, "landmark", args)
+    regions: list[Region] = []
+    if found and args.structure == "head":
+        ellipse, spread = stored_ellipse(session, session.proposals.ellipse[0])
+        sigma_px = session.model.calibration.head_sigma * math.sqrt(ellipse.semi_major_px * ellipse.semi_minor_px)
+        regions = regions_of_head(ellipse, found[0][1], sigma_px=max(sigma_px, spread))
+    return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
+
+
+def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
+    """Text that cites regions, from the record so far."""
+    prompt = explain_prompt(args.intent, args.answer, args.regions, args.width_px, args.height_px)
+    made = session.generate("explain", prompt, with_image=False, seed=None if args.attempt == 1 else args.attempt)
+    cited = list(dict.fromkeys(REGION_ID.findall(made.text)))
+    confidence = sum(made.probabilities) / max(len(made.probabilities), 1)
+    return ExplainResult(text=made.text, region_ids=cited, confidence=confidence)
+
+
+def clipped(session: LlavaSession, box: Any) -> tuple[float, float, float, float]:
+    """A box cut at the image's edge: proposals reach a little over it where a cell is cut by it."""
+    width, height = session.image.info.width_px, session.image.info.height_px
+    x0, x1 = (min(max(float(x), 0.0), width) for x in (box[0], box[2]))
+    y0, y1 = (min(max(float(y), 0.0), height) for y in (box[1], box[3]))
+    return x0, y0, x1, y1
+
+
+def box_sigma_px(box: Any) -> float:
+    """One standard deviation of a box edge: 4 % of its mean side, from the mean IoU of 0.85 on held-out smears."""
+    return 0.04 * 0.5 * float((box[2] - box[0]) + (box[3] - box[1]))
+
+
+def stored_ellipse(session: LlavaSession, row: Tensor) -> tuple[Ellipse, float]:
+    """The head's ellipse in stored pixels, and the spread of the cells that voted for it, in stored pixels."""
+    x, y, major, minor, angle = row.tolist()
+    ellipse = Ellipse(
+        center_xy_px=(x, y), semi_major_px=major, semi_minor_px=minor, angle_deg=math.degrees(angle) % 180
+    )
+    stored = session.stored_to_input.inverse().ellipse(ellipse)
+    spread = float(session.proposals.ellipse_spread[0]) * math.sqrt(stored.semi_major_px * stored.semi_minor_px)
+    return stored, spread
+
+
+def mean(found: list[tuple[int, float]]) -> float:
+    """Mean probability of the slots named; 1 where none was."""
+    return sum(p for _, p in found) / len(found) if found else 1.0
+
+
+PERFORM: dict[str, Callable[[LlavaSession, Any], BaseModel]] = {
+    "understand": understand,
+    "answer": answer,
+    "count": count,
+    "detect": detect,
+    "point": point,
+    "landmark": landmark,
+    "explain": explain,
+}

@@ -1,0 +1,34 @@
+"""From an image to the tower's input and back: letterbox, normalise. Training and inference share this file."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from PIL import Image as PILImage
+from torch import Tensor
+
+from fiducial.tools.frames import FrameMap2D, letterbox
+
+MEAN, STD = 0.5, 0.25
+
+
+def fit_into(rgb_u8: np.ndarray, width_px: int, height_px: int) -> tuple[np.ndarray, FrameMap2D]:
+    """Resize (H, W, 3) uint8 into height_px × width_px, antialiased, black bars around; and the map from the one to the other."""
+    height, width = rgb_u8.shape[:2]
+    box = letterbox(width, height, width_px, height_px)
+    canvas = np.zeros((height_px, width_px, 3), np.uint8)
+    size = box.content_width_px, box.content_height_px
+    resized = PILImage.fromarray(rgb_u8).resize(size, PILImage.Resampling.BILINEAR)
+    canvas[box.pad_top_px : box.pad_top_px + size[1], box.pad_left_px : box.pad_left_px + size[0]] = np.asarray(resized)
+    return canvas, box.map
+
+
+def normalise(pixels_u8: Tensor) -> Tensor:
+    """(…, H, W, 3) uint8 to (…, 3, H, W) float32."""
+    return (pixels_u8.movedim(-1, -3).float() / 255 - MEAN) / STD
+
+
+def pixel_values(rgb_u8: np.ndarray, width_px: int, height_px: int) -> tuple[Tensor, FrameMap2D]:
+    """One image as a batch of one for the tower, with the map from its pixels to the tower's."""
+    canvas, frame_map = fit_into(np.ascontiguousarray(rgb_u8), width_px, height_px)
+    return normalise(torch.from_numpy(canvas))[None], frame_map

@@ -1,0 +1,169 @@
+"""From dense heads to proposals: peaks of the heat map, their boxes, one ellipse for the head. Model-input pixels throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers.utils import ModelOutput
+
+BOX_STRIDE, ELLIPSE_STRIDE, MASK_STRIDE = 8, 16, 8
+HEAD_LABEL = 3
+NMS_IOU = 0.55
+
+
+@dataclass
+class Proposals(ModelOutput):
+    """Candidate regions in order of falling score; slot k is row k. Coordinates in pixels of the letterboxed input.
+
+    box_xyxy_px (B, K, 4); label_scores (B, K, labels) in 0–1; score (B, K): the best label's; cell_index (B, K): the heat
+    map cell, row-major; ellipse (B, 5): centre x, y, semi major, semi minor in px, angle in radians from +x towards +y, the
+    one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
+    """
+
+    box_xyxy_px: Tensor | None = None
+    label_scores: Tensor | None = None
+    score: Tensor | None = None
+    cell_index: Tensor | None = None
+    ellipse: Tensor | None = None
+    ellipse_spread: Tensor | None = None
+
+
+def decode_boxes(box: Tensor) -> Tensor:
+    """(B, 4, H, W) log distances to (B, H × W, 4) boxes x0 y0 x1 y1."""
+    _, _, height, width = box.shape
+    distance = box.clamp(-4, 5).exp().flatten(2).transpose(1, 2) * BOX_STRIDE
+    ys, xs = torch.meshgrid(
+        torch.arange(height, device=box.device), torch.arange(width, device=box.device), indexing="ij"
+    )
+    centre = torch.stack([xs, ys], -1).reshape(1, -1, 2).to(box.dtype).add(0.5) * BOX_STRIDE
+    return torch.cat([centre - distance[..., :2], centre + distance[..., 2:]], -1)
+
+
+def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
+    """(…, N, 4) and (…, M, 4) boxes to (…, N, M) intersection over union."""
+    low = torch.maximum(a[..., :, None, :2], b[..., None, :, :2])
+    high = torch.minimum(a[..., :, None, 2:], b[..., None, :, 2:])
+    overlap = (high - low).clamp(min=0).prod(-1)
+    area_a = (a[..., 2:] - a[..., :2]).clamp(min=0).prod(-1)
+    area_b = (b[..., 2:] - b[..., :2]).clamp(min=0).prod(-1)
+    return overlap / (area_a[..., :, None] + area_b[..., None, :] - overlap).clamp(min=1e-6)
+
+
+def propose(heat: Tensor, box: Tensor, ellipse: Tensor, mask: Tensor, slots: int) -> Proposals:
+    """Peaks of the heat map after non-maximum suppression, and the head's ellipse put in the place of its box."""
+    scores = heat.sigmoid()
+    peak = scores * (F.max_pool2d(scores, 3, 1, 1) == scores)
+    best = peak.amax(1).flatten(1)
+    width = heat.shape[3]
+    score, cell = best.topk(min(4 * slots, best.shape[1]), dim=1)
+    boxes = decode_boxes(box).gather(1, cell[..., None].expand(-1, -1, 4))
+    labels = scores.flatten(2).transpose(1, 2).gather(1, cell[..., None].expand(-1, -1, heat.shape[1]))
+    score = torch.where(suppressed(boxes, score), torch.zeros_like(score), score)
+    score, order = score.sort(dim=1, descending=True, stable=True)
+    order, score = order[:, :slots], score[:, :slots]
+    boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
+    labels = labels.gather(1, order[..., None].expand(-1, -1, labels.shape[-1]))
+    labels = labels * (score > 0)[..., None]
+    cell = cell.gather(1, order)
+    voted, spread = vote_ellipse(ellipse, scores[:, HEAD_LABEL], width)
+    fitted, apart = blend_with_mask(voted, mask)
+    spread = torch.hypot(spread, apart)
+    is_head = (labels.argmax(-1) == HEAD_LABEL) & (score > 0)
+    boxes = torch.where(is_head[..., None], ellipse_box(fitted)[:, None].expand_as(boxes), boxes)
+    return Proposals(
+        box_xyxy_px=boxes, label_scores=labels, score=score, cell_index=cell, ellipse=fitted, ellipse_spread=spread
+    )
+
+
+def suppressed(boxes: Tensor, score: Tensor) -> Tensor:
+    """(B, N) whether a better-scored box covers this one; boxes come in order of falling score."""
+    overlaps = iou_matrix(boxes, boxes) > NMS_IOU
+    count = boxes.shape[1]
+    gone = torch.zeros_like(score, dtype=torch.bool)
+    for i in range(1, count):
+        gone[:, i] = (overlaps[:, i, :i] & ~gone[:, :i]).any(1)
+    return gone
+
+
+def vote_ellipse(ellipse: Tensor, head_score: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """The head's ellipse (B, 5) and its spread (B,): the mean over the cells around the best head cell, which all predict it.
+
+    Neighbouring cells are many guesses at one truth: their mean is better than any, their spread is an uncertainty.
+    """
+    _, _, height16, width16 = ellipse.shape
+    best = head_score.flatten(1).argmax(1)
+    cy, cx = best.div(width, rounding_mode="floor").float().add(0.5) / 2, (best % width).float().add(0.5) / 2
+    ys, xs = torch.meshgrid(
+        torch.arange(height16, device=ellipse.device), torch.arange(width16, device=ellipse.device), indexing="ij"
+    )
+    centres = torch.stack([xs, ys]).add(0.5)
+    near = (centres[0] - cx[:, None, None]) ** 2 + (centres[1] - cy[:, None, None]) ** 2
+    weight = (near <= 1.6**2).float()
+    weight = weight / weight.sum((1, 2), keepdim=True).clamp(min=1e-6)
+
+    def mean(x: Tensor) -> Tensor:
+        return (x * weight).sum((1, 2))
+
+    x, y = centres[0] + ellipse[:, 0], centres[1] + ellipse[:, 1]
+    axes = ellipse[:, 2:4].clamp(-3, 4)
+    mx, my, la, lb = mean(x), mean(y), mean(axes[:, 0]), mean(axes[:, 1])
+    angle = 0.5 * torch.atan2(mean(ellipse[:, 5]), mean(ellipse[:, 4]))
+    radius = ((la + lb) / 2).exp()
+    spread = (
+        mean((axes[:, 0] - la[:, None, None]) ** 2)
+        + mean((axes[:, 1] - lb[:, None, None]) ** 2)
+        + (mean((x - mx[:, None, None]) ** 2) + mean((y - my[:, None, None]) ** 2)) / radius**2
+    ).sqrt()
+    major, minor = torch.maximum(la, lb).exp(), torch.minimum(la, lb).exp()
+    return torch.stack(
+        [mx * ELLIPSE_STRIDE, my * ELLIPSE_STRIDE, major * ELLIPSE_STRIDE, minor * ELLIPSE_STRIDE, angle], 1
+    ), spread
+
+
+def shape_matrix(ellipse: Tensor) -> Tensor:
+    """(B, 5) ellipses to their shape matrices S (B, 2, 2): {c + S^(1/2) u : |u| = 1}."""
+    _, _, a, b, t = ellipse.unbind(1)
+    axes = torch.stack([torch.stack([a * t.cos(), -b * t.sin()], -1), torch.stack([a * t.sin(), b * t.cos()], -1)], -2)
+    return axes @ axes.transpose(1, 2)
+
+
+def blend_with_mask(voted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean of the voted ellipse (B, 5) and the ellipse of the soft mask's moments, and how far apart they are (B,).
+
+    Regression and segmentation err differently: on held-out heads the mean of the two halves neither's tail. A mask whose
+    area is not within a third of the voted one's is left out.
+    """
+    height, width = mask.shape[-2:]
+    ys, xs = torch.meshgrid(
+        torch.arange(height, device=mask.device), torch.arange(width, device=mask.device), indexing="ij"
+    )
+    at = torch.stack([xs, ys], -1).add(0.5).mul(MASK_STRIDE).reshape(1, -1, 2).to(voted.dtype)
+    shape = shape_matrix(voted)
+    offset = at - voted[:, None, :2]
+    inside = ((offset @ torch.linalg.inv(shape)) * offset).sum(-1) < 1.35**2
+    weight = mask.sigmoid().flatten(1) * inside
+    mass = weight.sum(1).clamp(min=1e-3)
+    centre = (weight[..., None] * at).sum(1) / mass[:, None]
+    spread = at - centre[:, None]
+    moments = 4 * torch.einsum("bn,bni,bnj->bij", weight, spread, spread) / mass[:, None, None]
+    area = torch.pi * voted[:, 2] * voted[:, 3]
+    ratio = mass * MASK_STRIDE**2 / area
+    trust = ((ratio > 0.67) & (ratio < 1.5)).to(voted.dtype) * 0.5
+    mixed = shape * (1 - trust)[:, None, None] + moments * trust[:, None, None]
+    values, vectors = torch.linalg.eigh(mixed)
+    angle = torch.atan2(vectors[:, 1, 1], vectors[:, 0, 1])
+    xy = voted[:, :2] * (1 - trust)[:, None] + centre * trust[:, None]
+    axes = values.clamp(min=1e-3).sqrt()
+    apart = torch.where(trust > 0, ratio.log().abs() / 2, torch.full_like(ratio, 0.2))
+    return torch.stack([xy[:, 0], xy[:, 1], axes[:, 1], axes[:, 0], angle], 1), apart
+
+
+def ellipse_box(ellipse: Tensor) -> Tensor:
+    """(B, 5) ellipses to their bounding boxes (B, 4)."""
+    x, y, a, b, t = ellipse.unbind(1)
+    half_x = torch.hypot(a * t.cos(), b * t.sin())
+    half_y = torch.hypot(a * t.sin(), b * t.cos())
+    return torch.stack([x - half_x, y - half_y, x + half_x, y + half_y], 1)

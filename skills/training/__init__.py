@@ -1,0 +1,1 @@
+"""Training: the dense tower, the base, one LoRA adapter a skill, calibration."""

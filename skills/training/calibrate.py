@@ -1,0 +1,70 @@
+"""Calibration on images kept back from training: typicality of each kind, uncertainty of the head's ellipse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
+from fiducial.skills.families.llava.processing import pixel_values
+from fiducial.skills.families.llava.tower import KINDS
+from fiducial.skills.training.corpus import corpus
+
+if TYPE_CHECKING:
+    from fiducial.skills.datasets.sample import Sample
+    from fiducial.skills.families.llava.tower import Tower
+
+POLICY: dict[str, Any] = {}
+
+
+@torch.no_grad()
+def look(tower: Tower, sample: Sample) -> tuple[np.ndarray, float | None]:
+    """An image's embedding, and for a head the error of the mean radius relative to it."""
+    values, frame_map = pixel_values(sample.pixels(), tower.config.width_px, tower.config.height_px)
+    out = tower(values)
+    heads = sample.of("head")
+    error = None
+    if heads and heads[0].ellipse_px is not None:
+        truth = frame_map.ellipse(heads[0].ellipse_px)
+        radius = float((out.proposals.ellipse[0, 2] + out.proposals.ellipse[0, 3]) / 2)
+        error = radius / ((truth.semi_major_px + truth.semi_minor_px) / 2) - 1
+    return out.dense.embedding[0].numpy(), error
+
+
+def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> Calibration:
+    """Fit clouds on the images trained on, measure on those kept back, write both beside the base."""
+    from transformers import LlavaForConditionalGeneration
+
+    from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
+
+    tower = LlavaForConditionalGeneration.from_pretrained(
+        base, local_files_only=True, dtype="float32"
+    ).model.vision_tower
+    tower.eval()
+    found: dict[tuple[str, str, bool], list[np.ndarray]] = {}
+    errors: list[float] = []
+    for part in ("fit", "calibrate"):
+        for sample in corpus(root, "train", part, phantoms=240, drawn=0):
+            if sample.kind == "other":
+                continue
+            embedding, error = look(tower, sample)
+            found.setdefault((sample.kind, part, sample.real), []).append(embedding)
+            if error is not None and part == "calibrate" and sample.real:
+                errors.append(error)
+    clouds, distances = {}, {}
+    for kind in KINDS[:2]:
+        clouds[kind] = tuple(
+            Cloud.of(found[kind, "fit", real]) for real in (True, False) if (kind, "fit", real) in found
+        )
+        held = np.concatenate(
+            [found[kind, "calibrate", real] for real in (True, False) if (kind, "calibrate", real) in found]
+        )
+        distances[kind] = np.sort(np.min([cloud.distance(held) for cloud in clouds[kind]], axis=0))
+    # The 68 % quantile of the errors is one standard deviation of a normal one, and heavy tails do not blow it up.
+    sigma = float(np.quantile(np.abs(errors), 0.68)) if errors else DEFAULT_HEAD_SIGMA
+    calibration = Calibration(clouds, distances, sigma)
+    calibration.save(base, POLICY if policy is None else policy)
+    return calibration

@@ -1,0 +1,148 @@
+"""``fiducial pretrain`` and ``fiducial train``: the base, and one LoRA adapter for one skill."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+
+from fiducial.skills.adapters import MANIFEST, base_hash
+from fiducial.skills.datasets.language import closed_words
+from fiducial.skills.families.llava.model import new_model
+from fiducial.skills.families.llava.tokenizer import train_tokenizer
+from fiducial.skills.families.llava.tower import KINDS, Tower
+from fiducial.skills.load import embedded_folder
+from fiducial.skills.training import recipes
+from fiducial.skills.training.calibrate import calibrate
+from fiducial.skills.training.corpus import corpus
+from fiducial.skills.training.dense import train_dense
+from fiducial.skills.training.dense_data import cache_all
+from fiducial.skills.training.fit import fit
+from fiducial.skills.training.images import encoded_corpus
+from fiducial.skills.training.tasks import SKILLS, draw_example
+from fiducial.tools.errors import InputError
+
+IMAGES = "encoded.pt"
+
+
+def data_root(data: Sequence[Path]) -> Path:
+    """The one folder that holds the data sets (``bccd``, ``hc18``, …)."""
+    if len(data) != 1 or not data[0].is_dir():
+        raise InputError("give --data once: the folder that holds the data sets (bccd, hc18, …)")
+    return data[0]
+
+
+def pretrain(
+    out: Path, data: Sequence[Path], max_steps: int | None = None, seed: int = 0, resume: bool = False
+) -> None:
+    """Train a base into ``out/base``: the tower densely, then projector and decoder over the frozen tower; then calibrate.
+
+    ``out/work`` keeps checkpoints; with ``resume`` a run goes on from there. max_steps bounds every stage, for trying out.
+    """
+    root, work = data_root(data), out / "work"
+    if work.exists() and not resume:
+        raise InputError(f"{work} holds an earlier run; give --resume to go on with it, or another --out")
+    tower = dense_stages(root, work, max_steps, seed)
+    tokenizer = tokenizer_of_the_language(seed)
+    images = encoded_corpus(tower, root, work / IMAGES)
+    recipe = replace(recipes.BASE, seed=seed, steps=bounded(recipes.BASE.steps, max_steps))
+    model = fit(new_model(tower, tokenizer), tokenizer, "base", images, recipe, work / "base", resume)
+    save_base(model, tokenizer, out / "base")
+    calibrate(out / "base", root)
+
+
+def bounded(steps: int, max_steps: int | None) -> int:
+    """Steps of a stage under the user's bound."""
+    return steps if max_steps is None else min(steps, max_steps)
+
+
+def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> Tower:
+    """Both dense stages, each from its newest checkpoint."""
+    tower: Tower | None = None
+    items = None
+    for number, stage in enumerate(recipes.DENSE):
+        kept = work / f"tower-{number}"
+        if (kept / "config.json").is_file():
+            tower = Tower.from_pretrained(kept)
+            continue
+        if items is None:
+            from fiducial.skills.families.llava.tower import TowerConfig
+
+            items = cache_all(corpus(root, "train", "fit", phantoms=300), TowerConfig())
+        recipe = replace(stage, seed=stage.seed + seed, steps=bounded(stage.steps, max_steps))
+        tower = train_dense(items, recipe, work / f"dense-{number}", tower)
+        tower.save_pretrained(kept)
+    if tower is None:
+        raise InputError("the recipe has no dense stage")
+    return tower.eval()
+
+
+def tokenizer_of_the_language(seed: int, samples: int = 60000) -> PreTrainedTokenizerFast:
+    """A tokenizer trained on questions, explanations and the dialect's own words."""
+    rng = random.Random(seed)
+    texts = [draw_example("understand", (), seed, i).prompt for i in range(samples)]
+    for i in range(samples // 4):
+        example = draw_example("explain", (), seed, i)
+        texts += [example.prompt, example.target]
+    numbers = " ".join(str(i) for i in range(61))
+    ids = " ".join(f"R{i}" for i in range(1, 61))
+    own = f"describe name restate say understand answer presence kind count detect point landmark explain none yes no {numbers} {ids}"
+    texts += [own] * (samples // 60)
+    rng.shuffle(texts)
+    keys = sorted({word for word in closed_words() if "_" in word} | {kind for kind in KINDS if "_" in kind})
+    return train_tokenizer(texts, keys)
+
+
+def save_base(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Weights in float16 (half the size; the figures in the model card are of these), configuration and tokenizer."""
+    import torch
+
+    model.to(torch.float16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def train(
+    skill: str,
+    out: Path,
+    base: str | None,
+    data: Sequence[Path],
+    max_steps: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+) -> None:
+    """Train one skill's adapter on a base into ``out/SKILL``, with its manifest."""
+    if skill not in SKILLS:
+        raise InputError(f"unknown skill '{skill}'; there is: {', '.join(SKILLS)}")
+    root = data_root(data)
+    folder = Path(base) if base and base != "embedded" else embedded_folder() / "base"
+    if not (folder / "config.json").is_file():
+        raise InputError(f"unknown base '{base}'; give 'embedded' or the path of a model's folder")
+    model = LlavaForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype="float32")
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    images = encoded_corpus(model.model.vision_tower.eval(), root, out / "work" / f"{base_hash(folder)[:12]}.pt")
+    recipe = replace(recipes.ADAPTER[skill], seed=seed, steps=bounded(recipes.ADAPTER[skill].steps, max_steps))
+    trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
+    save_adapter(
+        trained,
+        out / skill,
+        {"skill": skill, "base": folder.name, "base_sha256": base_hash(folder), "recipe": asdict(recipe)},
+    )
+
+
+def save_adapter(trained: Any, folder: Path, manifest: dict[str, Any]) -> None:
+    """The adapter in float16, its configuration without a path of this machine, and its manifest."""
+    import torch
+
+    trained.to(torch.float16)
+    trained.peft_config["default"].base_model_name_or_path = manifest["base"]
+    trained.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
+    text = json.dumps({**manifest, "family": "llava", "dialect": "slots-1", "versions": versions}, indent=2)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")

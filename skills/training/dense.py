@@ -1,0 +1,143 @@
+"""The dense stage of pre-training: the tower learns what is where, before any word.
+
+Class heat map with the penalty-reduced focal loss of CenterNet (Zhou et al. 1904.07850), boxes with GIoU (Rezatofighi et
+al. 1902.09630), the head's ellipse with a smooth L1, its soft mask and the kind of image with cross-entropy.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fiducial.skills.families.llava.proposals import decode_boxes
+from fiducial.skills.families.llava.tower import KINDS, Dense, Tower, TowerConfig
+from fiducial.skills.training.checkpoint import latest, save_checkpoint
+from fiducial.skills.training.dense_data import Batch, Cached, make_batch
+
+
+@dataclass(frozen=True)
+class DenseRecipe:
+    """Numbers of the dense stage. mixture: share of a batch that each kind of image gets, in the order of KINDS.
+
+    real: how much likelier a real image is drawn than a phantom of its kind; gentle: share of gently augmented images.
+    """
+
+    steps: int = 3000
+    batch_size: int = 16
+    learning_rate: float = 1.6e-3
+    weight_decay: float = 0.05
+    mixture: tuple[float, ...] = (0.45, 0.4, 0.15)
+    real: float = 1.0
+    gentle: float = 0.0
+    average: float = 0.995
+    seed: int = 0
+
+
+def giou_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """1 − GIoU of (N, 4) boxes x0 y0 x1 y1."""
+    low, high = torch.maximum(predicted[:, :2], target[:, :2]), torch.minimum(predicted[:, 2:], target[:, 2:])
+    overlap = (high - low).clamp(min=0).prod(1)
+    areas = (predicted[:, 2:] - predicted[:, :2]).prod(1), (target[:, 2:] - target[:, :2]).prod(1)
+    union = areas[0] + areas[1] - overlap
+    hull = (torch.maximum(predicted[:, 2:], target[:, 2:]) - torch.minimum(predicted[:, :2], target[:, :2])).prod(1)
+    return 1 - overlap / union.clamp(min=1e-6) + (hull - union) / hull.clamp(min=1e-6)
+
+
+def losses(dense: Dense, batch: Batch) -> dict[str, Tensor]:
+    """The weighted parts of the dense loss."""
+    heat, target = dense.heat.float(), batch.heat
+    log_p, log_q, p = F.logsigmoid(heat), F.logsigmoid(-heat), heat.sigmoid()
+    positive = (target == 1).float()
+    focal = -(positive * (1 - p) ** 2 * log_p + (1 - positive) * (1 - target) ** 4 * p**2 * log_q)
+    parts = {"heat": focal.sum() / positive.sum().clamp(min=1)}
+    own = batch.box_weight.flatten(1) > 0
+    boxes = decode_boxes(dense.box.float())[own]
+    cells = batch.box.flatten(2).transpose(1, 2)[own]
+    centre = decode_boxes(torch.zeros_like(dense.box.float()))[own]
+    middle = (centre[:, :2] + centre[:, 2:]) / 2
+    truth = torch.cat([middle - cells[:, :2], middle + cells[:, 2:]], 1)
+    parts["box"] = 2 * giou_loss(boxes, truth).mean() if len(boxes) else heat.sum() * 0
+    weight = batch.ellipse_weight[:, None]
+    round_head = (2 * (batch.ellipse[:, 2:3] - batch.ellipse[:, 3:4])).clamp(0.05, 1)  # a circle has no angle to learn
+    factors = torch.cat(
+        [torch.ones_like(weight).expand(-1, 2, -1, -1), torch.full_like(weight, 6.0).expand(-1, 2, -1, -1)], 1
+    )
+    factors = torch.cat([factors, round_head.expand(-1, 2, -1, -1)], 1)
+    error = F.smooth_l1_loss(dense.ellipse.float() * factors, batch.ellipse * factors, beta=0.05, reduction="none")
+    parts["ellipse"] = 2 * (error * weight).sum() / weight.sum().clamp(min=1)
+    heads = batch.kind == KINDS.index("head_ultrasound")
+    if heads.any():
+        parts["mask"] = F.binary_cross_entropy_with_logits(dense.mask.float()[heads], batch.mask[heads])
+    parts["kind"] = 0.5 * F.cross_entropy(dense.kind.float(), batch.kind)
+    return parts
+
+
+def draw(items: Sequence[Cached], recipe: DenseRecipe, step: int) -> tuple[list[Cached], np.random.Generator]:
+    """The images of a step and its generator: a function of seed and step alone, so that a resumed run is the same run."""
+    rng = np.random.default_rng([recipe.seed, step])
+    by_kind = [[i for i, item in enumerate(items) if item.kind == kind] for kind in range(len(KINDS))]
+    shares = np.array([share if by_kind[k] else 0.0 for k, share in enumerate(recipe.mixture)])
+    kinds = rng.choice(len(KINDS), size=recipe.batch_size, p=shares / shares.sum())
+    chosen = []
+    for k in kinds:
+        weight = np.array([recipe.real if items[i].real else 1.0 for i in by_kind[k]])
+        chosen.append(items[int(rng.choice(by_kind[k], p=weight / weight.sum()))])
+    return chosen, rng
+
+
+def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: Tower | None = None) -> Tower:
+    """Train a tower (a new one, or on from another stage's) and return its averaged weights. Resumes from ``out``."""
+    torch.manual_seed(recipe.seed)
+    tower = (tower or Tower(TowerConfig())).to(memory_format=torch.channels_last)
+    config = tower.config
+    average = Tower(config)
+    average.load_state_dict(tower.state_dict())
+    optimiser = torch.optim.AdamW(tower.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, recipe.steps, pct_start=0.1)
+    first = 0
+    if (state := latest(out)) is not None:
+        tower.load_state_dict(state["tower"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        schedule.load_state_dict(state["schedule"])
+        first = int(state["step"])
+    out.mkdir(parents=True, exist_ok=True)
+    started, log = time.monotonic(), out / "dense.jsonl"
+    for step in range(first, recipe.steps):
+        batch = make_batch(*draw(items, recipe, step), config, gentle=recipe.gentle)
+        tower.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            dense = tower.dense(batch.pixels.contiguous(memory_format=torch.channels_last))
+        parts = losses(dense, batch)
+        optimiser.zero_grad()
+        torch.stack(list(parts.values())).sum().backward()
+        torch.nn.utils.clip_grad_norm_(tower.parameters(), 5.0)
+        optimiser.step()
+        schedule.step()
+        blend(average, tower, min(recipe.average, (1 + step) / (10 + step)))
+        if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
+            seconds = (time.monotonic() - started) / (step + 1 - first)
+            row = {"step": step + 1, "seconds": round(seconds, 3), **{k: round(v.item(), 4) for k, v in parts.items()}}
+            with log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        if (step + 1) % 250 == 0 or step + 1 == recipe.steps:
+            parts_of = {"tower": tower, "average": average, "optimiser": optimiser, "schedule": schedule}
+            save_checkpoint(out, step + 1, {name: part.state_dict() for name, part in parts_of.items()}, asdict(recipe))
+    return average.eval()
+
+
+@torch.no_grad()
+def blend(average: Tower, tower: Tower, keep: float) -> None:
+    """Exponential moving average of the weights; the running statistics are copied."""
+    for mean, now in zip(average.parameters(), tower.parameters(), strict=True):
+        mean.lerp_(now, 1 - keep)
+    for mean, now in zip(average.buffers(), tower.buffers(), strict=True):
+        mean.copy_(now)

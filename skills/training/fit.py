@@ -1,0 +1,138 @@
+"""Fit the base or one skill's LoRA adapter: transformers' Trainer with PEFT underneath, on images that were encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast, Trainer, TrainingArguments
+
+from fiducial.skills.families.llava.model import embed
+from fiducial.skills.families.llava.prompting import prompt_ids
+from fiducial.skills.training.tasks import Encoded, Example, draw_example
+
+DECODER_LINEARS = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
+IGNORED = -100
+
+
+@dataclass(frozen=True)
+class FitRecipe:
+    """Numbers of one fit. rank 0 trains projector and decoder in full, which makes a base."""
+
+    steps: int
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    warmup: float = 0.05
+    weight_decay: float = 0.01
+    rank: int = 0
+    alpha: int = 32
+    dropout: float = 0.0
+    seed: int = 0
+
+
+class Drawn(Dataset[dict[str, Any]]):
+    """Tokenised examples; item i is a function of seed and i."""
+
+    def __init__(
+        self, task: str, images: Sequence[Encoded], tokenizer: PreTrainedTokenizerFast, recipe: FitRecipe
+    ) -> None:
+        self.task, self.images, self.tokenizer, self.recipe = task, images, tokenizer, recipe
+
+    def __len__(self) -> int:
+        return self.recipe.steps * self.recipe.batch_size
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Ids, labels and image tokens of example ``index``."""
+        return tokenise(draw_example(self.task, self.images, self.recipe.seed, index), self.tokenizer)
+
+
+def tokenise(example: Example, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+    """Ids and labels; only the target is learned."""
+    tokens = None if example.image is None else example.image.tokens
+    prompt = prompt_ids(tokenizer, example.prompt, 0 if tokens is None else len(tokens))
+    target = [*tokenizer(example.target, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    return {"input_ids": prompt + target, "labels": [IGNORED] * len(prompt) + target, "image_tokens": tokens}
+
+
+def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, Tensor]:
+    """Pad to the longest; image tokens of the rows that have an image, in order."""
+    length = max(len(row["input_ids"]) for row in rows)
+    ids = torch.full((len(rows), length), pad)
+    labels, mask = torch.full((len(rows), length), IGNORED), torch.zeros((len(rows), length), dtype=torch.long)
+    for i, row in enumerate(rows):
+        n = len(row["input_ids"])
+        ids[i, :n], labels[i, :n], mask[i, :n] = torch.tensor(row["input_ids"]), torch.tensor(row["labels"]), 1
+    batch = {"input_ids": ids, "labels": labels, "attention_mask": mask}
+    images = [row["image_tokens"] for row in rows if row["image_tokens"] is not None]
+    if images:
+        batch["image_tokens"] = torch.stack(images).float()
+    return batch
+
+
+class TokenTrainer(Trainer):
+    """A Trainer whose images are tower tokens instead of pixels: the tower is frozen, so each image is encoded once."""
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any
+    ) -> Tensor | tuple[Tensor, Any]:
+        """Cross-entropy over the target's tokens."""
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        embedded = embed(inner, inputs["input_ids"], inputs.get("image_tokens"))
+        out = model(inputs_embeds=embedded, attention_mask=inputs["attention_mask"], labels=inputs["labels"])
+        return (out.loss, out) if return_outputs else out.loss
+
+
+def lora(recipe: FitRecipe) -> LoraConfig:
+    """LoRA on every linear layer of the decoder."""
+    return LoraConfig(
+        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=DECODER_LINEARS
+    )
+
+
+def fit(
+    model: LlavaForConditionalGeneration,
+    tokenizer: PreTrainedTokenizerFast,
+    task: str,
+    images: Sequence[Encoded],
+    recipe: FitRecipe,
+    out: Path,
+    resume: bool = False,
+) -> nn.Module:
+    """Train ``base`` (projector and decoder, tower frozen) or one skill's adapter. Returns the trained (PEFT) model."""
+    torch.manual_seed(recipe.seed)
+    model.model.vision_tower.requires_grad_(False).eval()
+    trained: nn.Module = get_peft_model(model, lora(recipe)) if recipe.rank else model
+    arguments = TrainingArguments(
+        output_dir=str(out),
+        max_steps=recipe.steps,
+        per_device_train_batch_size=recipe.batch_size,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=int(recipe.warmup * recipe.steps),
+        weight_decay=recipe.weight_decay,
+        bf16=True,
+        use_cpu=not torch.cuda.is_available(),
+        logging_steps=50,
+        save_steps=max(recipe.steps // 4, 1),
+        save_total_limit=2,
+        seed=recipe.seed,
+        report_to=[],
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    trainer = TokenTrainer(
+        model=trained,
+        args=arguments,
+        train_dataset=Drawn(task, images, tokenizer, recipe),
+        data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
+    )
+    checkpoints = sorted(out.glob("checkpoint-*"))
+    trainer.train(resume_from_checkpoint=True if resume and checkpoints else None)
+    return trained.eval()

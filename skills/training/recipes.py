@@ -1,0 +1,22 @@
+"""The embedded model's recipes: what ``fiducial pretrain`` and ``fiducial train`` run with, and were run with for the shipped weights."""
+
+from __future__ import annotations
+
+from fiducial.skills.training.dense import DenseRecipe
+from fiducial.skills.training.fit import FitRecipe
+
+# The tower: first widely, on much phantom; then closely, on real images at nearly their own magnification.
+DENSE = (
+    DenseRecipe(steps=2400),
+    DenseRecipe(steps=1800, learning_rate=1e-3, mixture=(0.62, 0.28, 0.1), real=4.0, gentle=0.6, seed=1),
+)
+BASE = FitRecipe(steps=1400, batch_size=32, learning_rate=1.2e-3)
+ADAPTER = {
+    "understand": FitRecipe(steps=1100, batch_size=48, learning_rate=3e-3, rank=16),
+    "answer": FitRecipe(steps=200, learning_rate=3e-3, rank=16),
+    "count": FitRecipe(steps=400, learning_rate=3e-3, rank=16),
+    "detect": FitRecipe(steps=400, learning_rate=3e-3, rank=16),
+    "point": FitRecipe(steps=300, learning_rate=3e-3, rank=16),
+    "landmark": FitRecipe(steps=120, learning_rate=3e-3, rank=16),
+    "explain": FitRecipe(steps=500, learning_rate=3e-3, rank=16),
+}

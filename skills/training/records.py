@@ -1,0 +1,72 @@
+"""Random records to explain: what the explain skill is trained on, drawn without any image."""
+
+from __future__ import annotations
+
+import random
+
+from fiducial.skills.landmarks import regions_of_head
+from fiducial.tools.record import Answer, Ellipse, Intent, Region
+from fiducial.tools.structures import DOMAIN_NAMES, members, structures
+
+TASKS = ("presence", "count", "location", "size", "compare", "kind")
+MOST = {"red_cell": 30, "white_cell": 4, "platelet": 9, "head": 1}
+
+
+def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tuple[int, int]]:
+    """An intent, a fitting answer, accepted regions and the image's size in pixels."""
+    size = rng.choice([(640, 480), (800, 540), (1024, 768), (512, 512), (480, 640)])
+    task = rng.choice(TASKS)
+    if task == "kind":
+        kind = rng.choice(sorted(DOMAIN_NAMES))
+        answer = Answer(text=DOMAIN_NAMES[kind], value=kind, confidence=rng.random(), scope="image")
+        return Intent(task="kind", scope="image"), answer, [], size
+    structure = rng.choice(sorted(structures()))
+    other = None
+    if task == "compare":
+        structure, other = rng.sample([k for k in sorted(structures()) if k != "head" and k != "blood_cell"], 2)
+    regions: list[Region] = []
+    for key in (k for s in (structure, other) if s for k in members(s)):
+        regions += random_regions(rng, key, size, len(regions))
+    found = [r for r in regions if r.label in members(structure)]
+    quantity = None
+    if task in ("size", "compare"):
+        quantity = rng.choice(structures()[structure].quantities)
+    if task == "compare" and rng.random() < 0.6:
+        quantity = "count"
+    intent = Intent(task=task, structure=structure, other_structure=other, quantity=quantity)
+    value: bool | int = len(found) if task == "count" else bool(found)
+    return intent, Answer(text=str(value), value=value, confidence=rng.random()), regions, size
+
+
+def random_regions(rng: random.Random, label: str, size: tuple[int, int], taken: int) -> list[Region]:
+    """Some regions of one structure, often few, sometimes none; a head comes with its four landmarks."""
+    most = MOST[label]
+    count = (
+        0
+        if rng.random() < 0.15
+        else min(most, 1 + int(rng.expovariate(1.5 / most)) if rng.random() < 0.5 else rng.randint(1, most))
+    )
+    if label == "head":
+        return head_regions(rng, size, taken) if count else []
+    out = []
+    for k in range(count):
+        side = rng.uniform(0.04, 0.2) * size[0]
+        x, y = rng.uniform(0, size[0] - side), rng.uniform(0, size[1] - side)
+        box = (x, y, x + side, y + side * rng.uniform(0.7, 1.3))
+        out.append(
+            Region(id=f"R{taken + k + 1}", label=label, kind="box", box_xyxy_px=box, score=rng.random(), skill="detect")
+        )
+    return out
+
+
+def head_regions(rng: random.Random, size: tuple[int, int], taken: int) -> list[Region]:
+    """A head's ellipse and the four ends of its axes."""
+    major = rng.uniform(0.15, 0.4) * size[0]
+    centre = rng.uniform(0.3, 0.7) * size[0], rng.uniform(0.35, 0.65) * size[1]
+    ellipse = Ellipse(
+        center_xy_px=centre,
+        semi_major_px=major,
+        semi_minor_px=major * rng.uniform(0.7, 0.95),
+        angle_deg=rng.uniform(0, 180),
+    )
+    return regions_of_head(ellipse, rng.random(), taken)
