@@ -120,7 +120,15 @@ def compared(found: dict[str, list[float]]) -> dict[str, Any]:
 
 def tower_boxes(session: Any) -> dict[str, list[tuple[Any, float]]]:
     """The tower's own proposals, each under its best label: box in stored pixels, score."""
-    raise NotImplementedError
+    from fiducial.skills.families.llava.tower import LABELS
+
+    proposals = session.proposals
+    boxes = session.stored_to_input.inverse().boxes_xyxy(proposals.box_xyxy_px[0].double().numpy())
+    found: dict[str, list[tuple[Any, float]]] = {label: [] for label in LABELS}
+    for box, labels, score in zip(boxes, proposals.label_scores[0], proposals.score[0], strict=True):
+        if score > 0:
+            found[LABELS[int(labels.argmax())]].append((tuple(map(float, box)), float(labels.max())))
+    return found
 
 
 def tower_rows(model: Any, data: Path, split: str, limit: int | None) -> Iterator[dict[str, Any]]:

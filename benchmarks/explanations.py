@@ -24,6 +24,7 @@ from fiducial.benchmarks.common import (
     table,
     write,
 )
+from fiducial.tools.claims import claims, contradictions
 from fiducial.tools.record import Record
 from fiducial.tools.structures import structures
 
@@ -38,8 +39,14 @@ FIRST_ATTEMPT = re.compile(r"^attempt 1: .*: “(?P<text>.*)”$", re.DOTALL)
 
 
 def agreement(text: str, record: Record) -> tuple[int, int]:
-    """How many of a text's claims agree with the record, and how many there are."""
-    raise NotImplementedError
+    """How many of a text's distinct claims agree with the record, and how many there are.
+
+    Whatever is said of a region that the record has not is wrong.
+    """
+    said, known = set(claims(text)), {r.id for r in record.accepted}
+    of_none = [c for c in said if c.kind in ("region", "label", "place") and c.subject not in known]
+    other = [problem for problem in contradictions(text, record) if not problem.startswith("cites ")]
+    return max(0, len(said) - len(of_none) - len(other)), len(said)
 
 
 def first_text(record: Record) -> str | None:
@@ -74,13 +81,13 @@ def row(record: Record) -> dict[str, Any] | None:
     if record.explanation is None:
         return None
     text = first_text(record)
-    agreed, claims = agreement(text, record) if text is not None else (0, 0)
+    agreed, total = agreement(text, record) if text is not None else (0, 0)
     replaced = record.explanation.source == "listing"
     attempts = sum(step.name == "explain" for step in record.steps)
     return {
         "status": status(record),
         "text": text,
-        "claims": claims,
+        "claims": total,
         "agreed": agreed,
         "replaced": replaced,
         "attempts": attempts,
@@ -90,12 +97,12 @@ def row(record: Record) -> dict[str, Any] | None:
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The totals of a set."""
-    claims = sum(r["claims"] for r in rows)
+    total = sum(r["claims"] for r in rows)
     texts = [r["text"] for r in rows if r["text"] is not None]
     return {
         "explanations": len(rows),
-        "claims": claims,
-        "share_of_claims_that_agree": sum(r["agreed"] for r in rows) / claims if claims else float("nan"),
+        "claims": total,
+        "share_of_claims_that_agree": sum(r["agreed"] for r in rows) / total if total else float("nan"),
         "share_of_texts_all_right": mean(r["agreed"] == r["claims"] for r in rows if r["text"] is not None),
         "texts_without_a_claim": sum(r["claims"] == 0 for r in rows if r["text"] is not None),
         "share_made_again": mean(r["attempts"] > 1 for r in rows),

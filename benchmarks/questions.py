@@ -7,7 +7,8 @@ Understood: task, structure, pair of structures; the quantity where the question
 field and of geometry count as one); which one, for a size of cells.
 Answered rightly: presence and kind exactly; a count exactly, and beside it within 1 or 15 %; a size within 5 % of the
 truth or with the truth in its 95 % interval; a place with an F1 of at least 0.75 at IoU 0.5; a comparison by its
-outcome. The true size of a cell of BCCD is that of the ellipse inscribed in its box.
+outcome. The true size of a cell of BCCD is that of the ellipse inscribed in its box. Where what is to be
+measured is not in the image, it is right to abstain or to say none.
 """
 
 from __future__ import annotations
@@ -112,6 +113,14 @@ def _greater(pair: tuple[str | None, str | None], values: Sequence[float]) -> st
     return None if values[0] == values[1] else pair[values[0] < values[1]]
 
 
+def to_be_seen(want: dict[str, Any], truth: Truth) -> bool:
+    """Whether what a question wants measured is in the image at all."""
+    if want["task"] not in ("size", "compare") or want["quantity"] == "count":
+        return True
+    keys = [key for key in (want["structure"], want["other_structure"]) if key]
+    return all(len(truth.of(key)) > max(RANK.get(want["selector"], 0), 0) for key in keys)
+
+
 def right(want: dict[str, Any], record: Record, truth: Truth) -> bool:
     """Whether the final answer is true."""
     if status(record) == "abstained" or record.answer is None:
@@ -153,13 +162,14 @@ def score(question: dict[str, Any], record: Record, truth: Truth) -> dict[str, A
         "reasons": [r.code for r in record.verdict.reasons] if record.verdict else [],
         "zero_case": zero_case(record),
     }
+    withheld = status(record) == "abstained" or says_none(record)
     if question["answerable"]:
-        row["right"] = right(want, record, truth)
+        row["right"] = right(want, record, truth) if to_be_seen(want, truth) else withheld
         if want["task"] == "count" and status(record) != "abstained" and record.answer:
             said, there = record.answer.value, len(truth.of(want["structure"]))
             row["near"] = isinstance(said, int) and within(said, there, 0.15, 1)
     else:
-        row["withheld"] = status(record) == "abstained" or says_none(record)
+        row["withheld"] = withheld
     return row
 
 

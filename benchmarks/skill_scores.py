@@ -90,7 +90,7 @@ def _landmark(sample: Any, structure: str, size_px: tuple[int, int]) -> Iterator
         return dice(inside(ellipse, *size_px), inside(truth, *size_px)) if ellipse else 0.0
 
     if sample.kind == "head_ultrasound":
-        yield Trial(SubjectArgs(structure=structure), score)
+        yield Trial(FindArgs(structure=structure), score)
 
 
 def ellipse_of(regions: list[Region]) -> Ellipse | None:
@@ -117,8 +117,8 @@ def _explain(sample: Any, structure: str, size_px: tuple[int, int]) -> Iterator[
     )
 
     def score(result: Any) -> float:
-        agreed, claims = agreement(result.text, record)
-        return agreed / claims if claims else 0.0
+        agreed, total = agreement(result.text, record)
+        return agreed / total if total else 0.0
 
     yield Trial(args, score)
 

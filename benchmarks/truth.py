@@ -24,7 +24,7 @@ MM_OF = {"mm": 1.0, "mm²": 1.0, "µm": 1e-3, "µm²": 1e-6}
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: its outline in pixels, and whether it lies wholly in the image."""
+    """One object: the box of its part in the image, its whole outline, and whether all of it is in the image."""
 
     label: str
     box_xyxy_px: BoxXYXY
@@ -121,9 +121,17 @@ def hc18_truth(data: Path) -> dict[str, Truth]:
 
 def phantom_truth(scene: Any, path: Path) -> Truth:
     """The truth of a phantom that lies at ``path``."""
-    things = [Thing(o.label, o.box_xyxy_px, o.ellipse_px, o.visible_fraction > 0.999) for o in scene.truth.objects]
+    height, width = scene.rgb_u8.shape[:2]
+    things = [
+        Thing(o.label, _clipped(o.box_xyxy_px, width, height), o.ellipse_px, o.visible_fraction > 0.999)
+        for o in scene.truth.objects
+    ]
     return Truth(path, scene.truth.kind, things, scene.scale.row_mm, scene.scale.column_mm)
 
 
 def _inside(box: BoxXYXY, width_px: int, height_px: int) -> bool:
     return box[0] > 1 and box[1] > 1 and box[2] < width_px - 1 and box[3] < height_px - 1
+
+
+def _clipped(box: BoxXYXY, width_px: int, height_px: int) -> BoxXYXY:
+    return max(0.0, box[0]), max(0.0, box[1]), min(float(width_px), box[2]), min(float(height_px), box[3])

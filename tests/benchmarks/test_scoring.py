@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fiducial.benchmarks import bccd_val, hc18_val, questions
+from fiducial.benchmarks.adapters_matter import at, paired_f1, pooled_f1
 from fiducial.benchmarks.common import (
     bootstrap,
     boxes_of,
@@ -20,10 +21,13 @@ from fiducial.benchmarks.common import (
     write,
     zero_case,
 )
+from fiducial.benchmarks.explanations import agreement, first_text
 from fiducial.benchmarks.truth import Thing, Truth, inscribed, size
 from fiducial.tools.record import (
     Answer,
+    Check,
     Ellipse,
+    Explanation,
     ImageInfo,
     Intent,
     Interval,
@@ -311,6 +315,35 @@ def test_the_held_out_questions_are_eighty_of_which_a_quarter_is_unanswerable() 
     assert sum(r["image"].startswith("phantom:") for r in rows) == 40
     for row in rows:
         Intent(**row["intent"])
+
+
+def test_claims_that_agree() -> None:
+    regions = (box(1, (5.0, 5.0, 15.0, 15.0)), box(2, (80.0, 40.0, 90.0, 48.0)))
+    done = record("count", "white_cell", 2, regions=regions)
+    # A number, a presence, two regions with a label each, and that these two are all.
+    assert agreement("There are two white blood cells, R1 and R2.", done) == (7, 7)
+    # That there are white cells is true, that they are three is not.
+    assert agreement("There are three white blood cells.", done) == (1, 2)
+    # R9 is no region, so that it is none and no white cell are two wrong claims; the number and the presence hold.
+    assert agreement("There are two white blood cells, among them R9.", done) == (2, 4)
+
+
+def test_the_first_attempt_is_read_from_the_check_that_turned_it_down() -> None:
+    turned_down = Check(name="explanation_contradicts", outcome="warn", detail="attempt 1: gives 3: “There are “3”.”")
+    listing = Explanation(text="A plain listing.", region_ids=(), source="listing")
+    assert first_text(record("count", "head", 1, checks=(turned_down,), explanation=listing)) == "There are “3”."
+    kept = Explanation(text="One head.", region_ids=())
+    assert first_text(record("count", "head", 1, explanation=kept)) == "One head."
+    assert first_text(record("count", "head", 1, explanation=listing)) is None
+
+
+def test_a_threshold_and_a_paired_interval_of_f1() -> None:
+    far = (50.0, 50.0, 60.0, 60.0)
+    rows = [{"image": "a", "found": [(SQUARE, 0.9), (far, 0.4)], "boxes": [SQUARE]}]
+    assert at(rows, 0.5) == [{"image": "a", "found": 1, "truth": 1, "matched": 1}]
+    assert pooled_f1(at(rows, 0.3)) == pytest.approx(2 / 3)
+    better, worse = [{"matched": 1, "found": 1, "truth": 1}] * 9, [{"matched": 1, "found": 2, "truth": 1}] * 9
+    assert paired_f1(better, worse) == pytest.approx((1 / 3, 1 / 3))
 
 
 def test_table_and_json(tmp_path: Path) -> None:
