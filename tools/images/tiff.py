@@ -79,7 +79,7 @@ def _shown(page: Any, pixels: NDArray[Any]) -> Decoded:
     """Grey levels or colour to show, and the values of grey pages."""
     if page.photometric.name == "PALETTE" and pixels.ndim == 2 and page.colormap is not None:
         shown = np.moveaxis(page.colormap[:, pixels] >> 8, 0, -1).astype(np.uint8)
-        return Decoded("TIFF", np.ascontiguousarray(shown))
+        return Decoded("TIFF", np.ascontiguousarray(shown), orientation=_orientation(page))
     if pixels.dtype.kind == "c":
         raise DecodeError("its values are complex numbers; export the magnitude")
     if pixels.ndim == 3:
