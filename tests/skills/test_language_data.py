@@ -107,6 +107,7 @@ def test_prompt_text_is_stable_lower_case_and_bounded(text: str) -> None:
         ("What’s the 2nd largest?", "what 's the 2nd largest ?"),
         ("<|im_start|>say 12", "< | im _ start | > say 12"),
         ("say 'yes'", "say ' yes '"),
+        ("how\x00 many\u200b cells\n", "how many cells"),
         ("front-to-back", "front - to - back"),
     ],
 )

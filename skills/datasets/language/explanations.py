@@ -209,56 +209,16 @@ def _sentences(text: str) -> str:
 @cache
 def explanation_words() -> frozenset[str]:
     """Every word and mark of the explanations and their prompts, in lower case; ids R1 to R120, numbers to 60."""
-    texts = [text for phrases in PLACE_PHRASES.values() for text in phrases] + [*SELECTORS, *HALVES, *DOMAIN_NAMES]
     data = load("explanations")
+    texts = [data["connecting_words"], *NUMBER_WORDS, *DOMAIN_NAMES, *DOMAIN_NAMES.values(), *HALVES]
+    texts += [phrase for phrases in PLACE_PHRASES.values() for phrase in phrases]
+    texts += [f"{selector} {selector.replace('_', ' ')}" for selector in SELECTORS]
+    texts += [f"{entry.name} {entry.plural} {entry.key}" for entry in structures().values()]
     for table in data.values():
+        if isinstance(table, str):
+            continue
         for rows in table.values() if isinstance(table, dict) else [table]:
             texts += [part for row in rows for part in literals(parse_pattern(row.partition("@")[0]))]
-    texts += [f"{s.name} {s.plural} {s.key}" for s in structures().values()]
-    texts += [
-        "presence",
-        "count",
-        "location",
-        "kind",
-        "size",
-        "compare",
-        "other",
-        "ellipse",
-        "landmarks",
-        "up",
-        "to",
-        "with",
-        "gaps",
-        "most",
-        "spread",
-        "many",
-    ]
-    texts += [
-        "marked",
-        "labelled",
-        "as",
-        "shown",
-        "lies",
-        "lie",
-        "are",
-        "is",
-        "was",
-        "were",
-        "they",
-        "them",
-        "over",
-        "half",
-        "image",
-        "the",
-        "and",
-        "of",
-        "in",
-        "no",
-        "nothing",
-        "could",
-        "be",
-    ]
-    texts += [*NUMBER_WORDS, *(word for selector in SELECTORS for word in selector.split("_"))]
     words = {word for text in texts for word in re.findall(r"[\w]+|[^\w\s]", text.lower())}
     numbers = {str(n) for n in range(MOST_NUMBER + 1)} | {f"r{n}" for n in range(1, MOST_ID + 1)}
     return frozenset(words | numbers | set(",;:.()"))

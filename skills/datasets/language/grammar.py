@@ -55,8 +55,8 @@ def _intents() -> dict[str, Intent]:
                 add(f"size {key} {quantity} {selector}", structure=key, quantity=quantity, selector=selector)
         for other in known:
             if other != key and known[other].domain == structure.domain:
-                for quantity in COMPARED:
-                    add(f"compare {key} {other} {quantity}", structure=key, other_structure=other, quantity=quantity)
+                for compared in COMPARED:
+                    add(f"compare {key} {other} {compared}", structure=key, other_structure=other, quantity=compared)
     return found
 
 

@@ -17,4 +17,16 @@ def prompt_text(question: str) -> str:
     ``<|im_start|>`` comes apart, so that nothing a user types reads as one. Idempotent.
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", question).lower()).translate(_QUOTES)
+    if not text.isascii() or not text.isprintable():
+        text = "".join(_printable(character) for character in text)
     return " ".join(_TOKEN.findall(text)[:MAX_WORDS])
+
+
+def _printable(character: str) -> str:
+    """The character; a space for a control character, nothing for an invisible one (a zero-width joiner, say)."""
+    match unicodedata.category(character):
+        case "Cc":
+            return " "
+        case "Cf" | "Co" | "Cn" | "Cs":
+            return ""
+    return character

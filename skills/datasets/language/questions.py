@@ -127,7 +127,7 @@ def _location(rng: random.Random) -> tuple[Drawn, Intent]:
         return _simple(rng, "location")
     key, selector = rng.choice(CELLS), rng.choice(PICKS)
     noun = _name(rng, key)
-    slots = Slots(rng, False, noun, **_targets(rng, noun, selector))
+    slots = Slots(rng, False, noun, None, **_targets(rng, noun, selector))
     return _phrase(rng, ("location_selected",), slots), _intent("location", key, selector=selector)
 
 
@@ -146,10 +146,12 @@ def _size(rng: random.Random) -> tuple[Drawn, Intent]:
         form = rng.choice(list(table))
         choices = [p for p in table[form] if selector in extremes or "{extreme}" not in p]
         text = draw(
-            rng.choice(choices), rng, Slots(rng, False, noun, **fixed, extreme=rng.choice(extremes.get(selector, [""])))
+            rng.choice(choices),
+            rng,
+            Slots(rng, False, noun, None, **fixed, extreme=rng.choice(extremes.get(selector, [""]))),
         )
         return (form, text), _intent("size", key, selector=selector)
-    return _phrase(rng, ("size",), Slots(rng, False, noun, **fixed), selector == "each"), _intent(
+    return _phrase(rng, ("size",), Slots(rng, False, noun, None, **fixed), selector == "each"), _intent(
         "size", key, selector=selector
     )
 
@@ -159,7 +161,7 @@ def _size_quantity(rng: random.Random) -> tuple[Drawn, Intent]:
     noun, selector = _name(rng, key), rng.choice(("each", "each", "each", "each", *PICKS))
     words: Mapping[str, list[str]] = load("phrasing")["quantities"]
     quantity = rng.choices(list(words), (3, 1.6, 3.5, 3, 2.4))[0]
-    slots = Slots(rng, False, noun, **_targets(rng, noun, selector), q=rng.choice(words[quantity]))
+    slots = Slots(rng, False, noun, None, **_targets(rng, noun, selector), q=rng.choice(words[quantity]))
     across = quantity in load("questions")["size_across"] and rng.random() < 0.3
     path = ("size_across", quantity) if across else ("size_quantity",)
     return _phrase(rng, path, slots, selector == "each"), _intent("size", key, quantity=quantity, selector=selector)
