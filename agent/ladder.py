@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from fiducial.agent import phrases
 from fiducial.agent.policy import Failure, Rung
@@ -11,6 +12,7 @@ from fiducial.agent.run import Run, StepFailedError, rejected
 from fiducial.skills.base import FindArgs, FindResult, Session
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import CheckOutcome
+from fiducial.tools.positions import anchor_xy_px
 from fiducial.tools.record import Check, PointXY, Region
 from fiducial.tools.structures import structures
 
@@ -127,11 +129,11 @@ def _cut(region: Region, crop: tuple[float, float, float, float], size: tuple[in
 
 def same_place(a: Region, b: Region) -> bool:
     """Whether the middle of either region lies in the middle half of the other (points: within 4 px of each other)."""
-    return _holds(a, phrases.anchor(b)) or _holds(b, phrases.anchor(a))
+    return _holds(a, anchor_xy_px(b)) or _holds(b, anchor_xy_px(a))
 
 
 def _holds(region: Region, point: PointXY) -> bool:
-    (x, y), (cx, cy) = point, phrases.anchor(region)
+    (x, y), (cx, cy) = point, anchor_xy_px(region)
     if region.box_xyxy_px is not None:
         x0, y0, x1, y1 = region.box_xyxy_px
         half_w, half_h = (x1 - x0) / 4, (y1 - y0) / 4
@@ -141,12 +143,9 @@ def _holds(region: Region, point: PointXY) -> bool:
 
 
 def _classical(run: Run, structure: str) -> Reading:
-    """Segmentation without a model: an independent reading, whose scores are set to the floor."""
+    """Segmentation without a model: an independent reading, whose scores are no probabilities."""
+    from fiducial.agent.outline import stored_rgb_u8
+    from fiducial.tools.segment.find_cells import find_cells
 
-    def cells() -> list[Region]:
-        from fiducial.tools.segment.find_cells import find_cells
-
-        return find_cells(run.context.image.rgb_u8, structure)
-
-    regions = [r.model_copy(update={"id": f"R{n}"}) for n, r in enumerate(run.call("find_cells", "tool", cells), 1)]
-    return Reading("classical", sift(run, structure, regions), 0.5)
+    cells = run.call("find_cells", "tool", partial(find_cells, stored_rgb_u8(run.context.image), structure))
+    return Reading("classical", sift(run, structure, cells), 0.5)

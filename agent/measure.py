@@ -18,6 +18,11 @@ RANK: dict[Selector, int] = {"largest": 0, "second_largest": 1, "third_largest":
 ORDINAL: dict[Selector, str] = {
     "largest": "largest", "second_largest": "second largest", "third_largest": "third largest", "smallest": "smallest",
 }  # fmt: skip
+# Why a measurement is withheld, by the check that rejected its region: the reason's code, and what is the matter.
+WITHHELD = {
+    "inside_scale_region": ("outside_scale_region", "reaches outside the part of the image where its scale holds"),
+    "plausible_size": ("implausible_size", "has a size that is not plausible"),
+}
 
 
 def measure(run: Run) -> str:
@@ -65,20 +70,21 @@ def _compare(run: Run) -> None:
 
 
 def _plausible(run: Run, rows: Sequence[list[Measurement]]) -> list[list[Measurement]]:
-    """Enter the measurements, run the checks on them, and keep those whose regions the checks accept."""
+    """Enter the measurements, run the checks on them, and withhold those whose regions a check rejects."""
     run.put(measurements=tuple(m for row in rows for m in row))
     if not run.record.measurements:
         run.abstain("not_measurable", "nothing that was found could be measured")
         return []
     _scale(run)
     run.run_checks("measure")
-    accepted = {region.id for region in run.record.accepted}
-    kept = [row for row in rows if row and accepted.issuperset(row[0].region_ids)]
-    if not kept:
-        run.abstain("implausible_size", "no size that was measured is plausible; see the checks")
-    elif len(kept) < sum(map(bool, rows)):
-        run.downgrade("implausible_size", "a region was left out, for its size is not plausible; see the checks")
-        run.put(measurements=tuple(m for row in kept for m in row))
+    rejected_by = {region.id: region.rejected_by for region in run.record.regions}
+    kept = [row for row in rows if row and rejected_by[row[0].region_ids[0]] is None]
+    run.put(measurements=tuple(m for row in kept for m in row))
+    checks = [rejected_by[row[0].region_ids[0]] for row in rows if row]
+    for check in dict.fromkeys(filter(None, checks)):
+        code, what = WITHHELD.get(check, (check, "was rejected"))
+        detail = f"a region that was measured {what}; see the checks"
+        run.downgrade(code, detail, "partial" if kept else "abstained")
     return kept
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.tools.record import Region
+
+if TYPE_CHECKING:
+    from fiducial.tools.images.image import Image
 
 
 def outline(run: Run, region: Region) -> Region:
@@ -12,33 +21,38 @@ def outline(run: Run, region: Region) -> Region:
     The region as found stays what the answer rests on; its outline names it as its parent.
     """
     try:
-        refined = _refined(run, region)
+        refined, clear = _refined(run, region)
     except StepFailedError as error:
         run.check("outline_refined", "warn", f"{region.id} is measured as found: {error}")
         return region
-    if refined is None:
+    if not clear:
         run.check("outline_refined", "warn", f"{region.id} is measured as found: no clear edge")
-        return region
-    return run.add_regions([refined])[0]
+    return run.add_regions([refined])[0] if refined else region
 
 
-def _refined(run: Run, region: Region) -> Region | None:
-    """A finer outline of a region, or None where its kind has none or the edge is not clear."""
-    rgb_u8 = run.context.image.rgb_u8
+def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
+    """A finer outline of a region, None where its kind has none, and whether there was a clear edge to refine it to."""
+    rgb_u8 = stored_rgb_u8(run.context.image)
     if region.box_xyxy_px is not None:
+        from fiducial.tools.segment.segment_in_box import segment_in_box
 
-        def segmented() -> Region | None:
-            from fiducial.tools.segment.segment_in_box import segment_in_box
-
-            return segment_in_box(rgb_u8, region.box_xyxy_px, region.label)
-
-        return run.call("segment_in_box", "tool", segmented)
+        cut = partial(segment_in_box, rgb_u8, region.box_xyxy_px, region.label)
+        segment = run.call("segment_in_box", "tool", cut)
+        return (segment.region(region), True) if segment else (None, False)
     if region.ellipse_px is not None:
+        from fiducial.tools.segment.refine_ellipse import refine_ellipse
 
-        def edged() -> Region | None:
-            from fiducial.tools.segment.refine_ellipse import refine_ellipse
+        refined = run.call("refine_ellipse", "tool", partial(refine_ellipse, rgb_u8, region.ellipse_px))
+        update = {"id": f"{region.id}.outline", "parent_id": region.id, "skill": "refine_ellipse"}
+        update |= {"ellipse_px": refined.ellipse_px, "sigma_px": refined.sigma_px}
+        return region.model_copy(update=update), not refined.refused
+    return None, True
 
-            return refine_ellipse(rgb_u8, region.ellipse_px)
 
-        return run.call("refine_ellipse", "tool", edged)
-    return None
+def stored_rgb_u8(image: Image) -> NDArray[np.uint8]:
+    """The displayed pixels turned back to stored ones, (height_px, width_px, 3), the frame of every region."""
+    from fiducial.tools.images.orientation import NAMES, oriented
+
+    number = next(key for key, name in NAMES.items() if name == image.orientation)
+    # The two quarter turns undo each other; every other orientation undoes itself.
+    return oriented(image.rgb_u8, {6: 8, 8: 6}.get(number, number))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fiducial.tools.record import ImageInfo, Intent, Measurement, PointXY, Quantity, Region
+from fiducial.tools.positions import anchor_xy_px, place_of
+from fiducial.tools.record import ImageInfo, Intent, Measurement, Quantity, Region
 from fiducial.tools.structures import DOMAIN_NAMES, structures
 
 MAX_LISTED = 8
-PLACES = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("lower left", "bottom", "lower right"))
 
 
 def name(structure: str, number: int = 2) -> str:
@@ -47,27 +47,12 @@ def can_be_asked() -> str:
     )
 
 
-def anchor(region: Region) -> PointXY:
-    """The middle of a region, in stored pixels."""
-    if region.point_xy_px is not None:
-        return region.point_xy_px
-    if region.ellipse_px is not None:
-        return region.ellipse_px.center_xy_px
-    if region.box_xyxy_px is not None:
-        x0, y0, x1, y1 = region.box_xyxy_px
-        return (x0 + x1) / 2, (y0 + y1) / 2
-    xs, ys = zip(*(region.polygon_xy_px or ((0.0, 0.0),)), strict=True)
-    return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
-
-
 def place(region: Region, image: ImageInfo) -> str:
     """Which third of the image a region's middle is in, by words such as ``upper left``."""
-    x, y = anchor(region)
+    x, y = anchor_xy_px(region)
     if not (0 <= x <= image.width_px and 0 <= y <= image.height_px):
         return "outside the image"
-    column = min(2, int(3 * x / image.width_px))
-    row = min(2, int(3 * y / image.height_px))
-    return PLACES[row][column]
+    return place_of(region, image.width_px, image.height_px)
 
 
 def where(regions: Sequence[Region], image: ImageInfo) -> str:
