@@ -19,8 +19,14 @@ def test_the_wheel_holds_the_package_and_its_data(tmp_path: Path) -> None:
     package = {name.relative_to("fiducial") for name in names if name.parts[0] == "fiducial"}
     assert all(name.parts[0].endswith(".dist-info") for name in names if name.parts[0] != "fiducial")
     assert {name.parts[0] for name in package} == {
-        "__init__.py", "py.typed", "cli.py", "agent", "skills", "store", "tools",
-    }  # fmt: skip
+        "__init__.py",
+        "py.typed",
+        "cli.py",
+        "agent",
+        "skills",
+        "store",
+        "tools",
+    }
     kept = {path.relative_to(ROOT) for room in ("skills", "tools") for path in (ROOT / room).rglob("*.json")}
     assert kept <= package
     assert wheel.stat().st_size <= MAX_WHEEL_BYTES

@@ -69,9 +69,15 @@ def test_search_finds_words_of_question_answer_and_reasons(tmp_path: Path) -> No
 def test_a_rejected_region_without_finite_coordinates_is_kept(tmp_path: Path) -> None:
     nowhere = (float("nan"), 1.0, float("inf"), 2.0)
     region = Region(
-        id="R1", label="white cell", kind="box", box_xyxy_px=nowhere, score=0.5, skill="detect", status="rejected",
+        id="R1",
+        label="white cell",
+        kind="box",
+        box_xyxy_px=nowhere,
+        score=0.5,
+        skill="detect",
+        status="rejected",
         rejected_by="finite",
-    )  # fmt: skip
+    )
     store = Store(tmp_path / "runs.db")
     store.save(a_record("a", regions=(region,)))
     kept = store.run("a")["regions"][0]
@@ -111,8 +117,14 @@ def test_the_columns_about_the_image_are_path_hash_size_and_scale(tmp_path: Path
     with sqlite3.connect(store.path) as connection:
         columns = {row[1] for row in connection.execute("PRAGMA table_info(runs)")}
     assert {name for name in columns if name.startswith("image_")} == {
-        "image_path", "image_sha256", "image_width_px", "image_height_px", "image_scale", "image_scale_refused",
-    }  # fmt: skip
+        "image_path",
+        "image_sha256",
+        "image_width_px",
+        "image_height_px",
+        "image_scale",
+        "image_scale_refused",
+        "image_scale_box_xyxy_px",
+    }
 
 
 def _write_many(path: Path, writer: int, count: int) -> None:
