@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 
 from fiducial.skills.landmarks import regions_of_head
-from fiducial.tools.record import Answer, Ellipse, Intent, Region
+from fiducial.tools.record import Answer, Ellipse, Intent, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, members, structures
 
 TASKS = ("presence", "count", "location", "size", "compare", "kind")
+SELECTORS: tuple[Selector, ...] = ("largest", "second_largest", "third_largest", "smallest")
 MOST = {"red_cell": 30, "white_cell": 4, "platelet": 9, "head": 1}
 
 
@@ -26,14 +27,16 @@ def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tup
         structure, other = rng.sample([k for k in sorted(structures()) if k != "head" and k != "blood_cell"], 2)
     regions: list[Region] = []
     for key in (k for s in (structure, other) if s for k in members(s)):
-        regions += random_regions(rng, key, size, len(regions))
+        regions += random_regions(rng, key, size, int(regions[-1].id[1:]) if regions else 0)
     found = [r for r in regions if r.label in members(structure)]
     quantity = None
     if task in ("size", "compare"):
         quantity = rng.choice(structures()[structure].quantities)
     if task == "compare" and rng.random() < 0.6:
         quantity = "count"
-    intent = Intent(task=task, structure=structure, other_structure=other, quantity=quantity)
+    ranked = task == "size" and structure != "head" and rng.random() < 0.5
+    selector = rng.choice(SELECTORS) if ranked else "each"
+    intent = Intent(task=task, structure=structure, other_structure=other, quantity=quantity, selector=selector)
     value: bool | int = len(found) if task == "count" else bool(found)
     return intent, Answer(text=str(value), value=value, confidence=rng.random()), regions, size
 
@@ -48,13 +51,15 @@ def random_regions(rng: random.Random, label: str, size: tuple[int, int], taken:
     )
     if label == "head":
         return head_regions(rng, size, taken) if count else []
-    out = []
-    for k in range(count):
+    out: list[Region] = []
+    gaps = rng.random() < 0.3  # regions that a check has rejected keep their ids
+    for _ in range(count):
+        taken += 1 + (rng.randint(1, 2) if gaps and rng.random() < 0.2 else 0)
         side = rng.uniform(0.04, 0.2) * size[0]
         x, y = rng.uniform(0, size[0] - side), rng.uniform(0, size[1] - side)
         box = (x, y, x + side, y + side * rng.uniform(0.7, 1.3))
         out.append(
-            Region(id=f"R{taken + k + 1}", label=label, kind="box", box_xyxy_px=box, score=rng.random(), skill="detect")
+            Region(id=f"R{taken}", label=label, kind="box", box_xyxy_px=box, score=rng.random(), skill="detect")
         )
     return out
 
