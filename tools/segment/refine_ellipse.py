@@ -23,12 +23,12 @@ from fiducial.tools.segment.skull_edge import edge_log_probability
 Floats = NDArray[np.float64]
 
 # Shift in semi-axes, log of the axes, turn: about the error of a network that looks at the whole image.
-PRIOR_SD = (0.03, 0.03, 0.025, 0.025, math.radians(4.0))
+PRIOR_SD = (0.048, 0.048, 0.04, 0.04, math.radians(6.4))
 RAY_WEIGHT = 0.12  # neighbouring rays err together: 64 count as 8
 FLOOR = 1e-4  # of the probability at any place: one ray can not veto an ellipse
 DRAWS, STAGES = 1200, 3
 LEAST_SUPPORT = 0.15
-SIGMA_FACTOR = 1.0
+SIGMA_FACTOR = 1.35  # on held-out train heads the posterior alone held 47 to 62 % of the truths in one sd
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def refine_ellipse(
 
 
 def _radii(ellipse: Ellipse) -> Floats:
-    return ellipse_polygon(ellipse, RAYS) - np.array(ellipse.center_xy_px)
+    return np.asarray(ellipse_polygon(ellipse, RAYS) - np.array(ellipse.center_xy_px))
 
 
 @cache
