@@ -37,7 +37,7 @@ def _tell(run: Run, settled: dict[str, Settled]) -> None:
             name = "claim_confirmed" if entry.code is None else "readings_disagree"
             run.check(name, "warn", f"{phrases.name(key)}: {told}")
         if entry.code == "count_uncertain":
-            run.downgrade(entry.code, f"the readings of the count differ: {entry.detail}")
+            run.downgrade(entry.code, entry.detail)
 
 
 def _contradictions(run: Run, settled: dict[str, Settled]) -> bool:

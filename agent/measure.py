@@ -14,6 +14,8 @@ from fiducial.tools.record import Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import members
 
 MAX_RANKED = 12
+EDGE_PX = 1.0
+HEAD_SIZES = ("head_circumference", "biparietal_diameter", "occipitofrontal_diameter", "cephalic_index")
 RANK: dict[Selector, int] = {"largest": 0, "second_largest": 1, "third_largest": 2, "smallest": -1}
 ORDINAL: dict[Selector, str] = {
     "largest": "largest", "second_largest": "second largest", "third_largest": "third largest", "smallest": "smallest",
@@ -40,7 +42,9 @@ def measure(run: Run) -> str:
 def _size(run: Run) -> None:
     """One measurement a region, or of the one region that is asked for by its rank."""
     structure, selector = str(run.intent.structure), run.intent.selector
-    rows = _plausible(run, [_measured(run, region) for region in _regions(run, structure)])
+    regions = _regions(run, structure)
+    _warn_of_cut(run, regions)
+    rows = _plausible(run, [_measured(run, region) for region in regions])
     if not rows:
         return
     if selector != "each":
@@ -67,6 +71,19 @@ def _compare(run: Run) -> None:
         compare_sizes(run, pair[0], pair[1])
     elif rows:
         run.abstain("not_measurable", "one of the two could not be measured")
+
+
+def _warn_of_cut(run: Run, regions: Sequence[Region]) -> None:
+    """Name the boxes that end at the image's edge: of those, only the part that is seen can be measured."""
+    width, height = run.record.image.width_px, run.record.image.height_px
+    ends = (0.0, 0.0, float(width), float(height))
+    cut = [
+        r.id
+        for r in regions
+        if r.box_xyxy_px and any(abs(a - b) < EDGE_PX for a, b in zip(r.box_xyxy_px, ends, strict=True))
+    ]
+    if cut:
+        run.check("cut_by_edge", "warn", f"{', '.join(cut)} reach the image's edge; the part that is seen is measured")
 
 
 def _plausible(run: Run, rows: Sequence[list[Measurement]]) -> list[list[Measurement]]:
@@ -120,10 +137,12 @@ def _told(run: Run, rows: Sequence[Sequence[Measurement]]) -> str:
         m = rows[0][0]
         size = f"{_quantity(m.quantity)} of {phrases.with_unit(m)}"
         return f"The {ORDINAL[intent.selector]} {name} ({_id(run, m)}) has {size}."
-    if len(rows) == 1:
+    if len(rows) == 1 and (len(rows[0]) > 1 or rows[0][0].quantity in HEAD_SIZES):
         parts = [f"the {phrases.quantity(m.quantity)} is {phrases.with_unit(m)}" for m in rows[0]]
-        text = f"Of the {name} ({_id(run, rows[0][0])}), {', '.join(parts)}."
-        return text if not parts[0].startswith("the head circumference") else f"{_first_upper(', '.join(parts))}."
+        return f"{_first_upper(' and '.join([', '.join(parts[:-1]), parts[-1]] if parts[1:] else parts))}."
+    if len(rows) == 1:
+        m = rows[0][0]
+        return f"The {phrases.quantity(m.quantity)} of the {name} ({_id(run, m)}) is {phrases.with_unit(m)}."
     first = [row[0] for row in rows]
     listed = "; ".join(f"{_id(run, m)} {phrases.with_unit(m)}" for m in first[: phrases.MAX_LISTED])
     more = f"; and {len(first) - phrases.MAX_LISTED} more" if len(first) > phrases.MAX_LISTED else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
         from fiducial.tools.segment.refine_ellipse import refine_ellipse
 
         refined = run.call("refine_ellipse", "tool", partial(refine_ellipse, rgb_u8, region.ellipse_px))
-        update = {"id": f"{region.id}.outline", "parent_id": region.id, "skill": "refine_ellipse"}
+        update: dict[str, Any] = {"id": f"{region.id}.outline", "parent_id": region.id, "skill": "refine_ellipse"}
         update |= {"ellipse_px": refined.ellipse_px, "sigma_px": refined.sigma_px}
         return region.model_copy(update=update), not refined.refused
     return None, True

@@ -65,13 +65,17 @@ def _understood(record: Record) -> list[str]:
 
 def _regions(record: Record) -> list[str]:
     """What was accepted, then what was rejected and by which check."""
-    accepted = [r for r in record.regions if r.status == "accepted"]
+    parents = {r.id: r for r in record.regions}
+    outlines = [r for r in record.accepted if r.parent_id in parents and r.label == parents[r.parent_id].label]
+    accepted = [r for r in record.accepted if r not in outlines]
     refused = [r for r in record.regions if r.status == "rejected"]
     lines: list[str] = []
     for n, region in enumerate(accepted[:MAX_REGIONS]):
         lines += _entry("Regions" if n == 0 else "", _region(region, record))
     if len(accepted) > MAX_REGIONS:
         lines += _entry("", f"… and {len(accepted) - MAX_REGIONS} more")
+    if outlines:
+        lines += _entry("Outlines", ", ".join(f"{r.id} of {r.parent_id}" for r in outlines))
     for n, region in enumerate(refused[:MAX_REGIONS]):
         lines += _entry("Rejected" if n == 0 else "", f"{_region(region, record)}, by {region.rejected_by}")
     if len(refused) > MAX_REGIONS:
@@ -110,7 +114,7 @@ def _measurements(record: Record) -> list[str]:
     lines: list[str] = []
     for n, m in enumerate(record.measurements):
         lines += _entry("Measured" if n == 0 else "", _measurement(m))
-    return lines
+    return [*lines, *_entry("", "(± is one standard deviation)")] if lines else []
 
 
 def _measurement(m: Measurement) -> str:

@@ -61,7 +61,7 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
             told = tuple(numbers.items())
             return Settled(agreed, revised=revised, spread=_spread(numbers), first=first, readings=told)
     said = ", ".join(f"{source} {number}" for source, number in numbers.items())
-    detail = f"{phrases.name(structure)}: {said}"
+    detail = f"the readings of the number of {phrases.name(structure)} differ: {said}"
     told = tuple(numbers.items())
     if claimed is not None and run.policy.close(claimed, first.count):
         return Settled(first, "count_uncertain", detail, spread=_spread(numbers), readings=told)
