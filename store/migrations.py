@@ -2,7 +2,7 @@
 
 ``runs`` holds what a run has one of; ``regions``, ``measurements``, ``checks`` and ``steps`` its lists, in the order of
 ``position``; columns are named as the fields of the record (``tools/record.py``), and nested values are JSON. Of an
-image only path, SHA-256, size and scale are kept: this list of columns is the allow-list.
+image only path, SHA-256, size and scale (and where it holds) are kept: this list of columns is the allow-list.
 """
 
 from __future__ import annotations
@@ -42,3 +42,9 @@ def one_record(db: Database) -> None:
     """Runs, their parts, and the full-text index."""
     for statement in _FIRST:
         db.execute(statement)
+
+
+@migrations(name="0002_scale_box")
+def scale_box(db: Database) -> None:
+    """Where in the image the scale holds; NULL for everywhere."""
+    db.execute("ALTER TABLE runs ADD COLUMN image_scale_box_xyxy_px TEXT")

@@ -15,7 +15,8 @@ from fiducial.tools.record import GEOMETRY_OF_KIND, Record
 
 PARTS = ("understanding", "answer", "explanation", "verdict")
 LISTS = ("regions", "measurements", "checks", "steps")
-_IMAGE = ("path", "sha256", "width_px", "height_px", "scale", "scale_refused")
+_IMAGE = ("path", "sha256", "width_px", "height_px", "scale", "scale_refused", "scale_box_xyxy_px")
+_IMAGE_JSON = ("scale", "scale_box_xyxy_px")
 _JSON_COLUMNS = frozenset({"geometry", "interval", "region_ids"})
 _OMITTED_WHEN_NONE = ("sigma_px", "parent_id")
 
@@ -33,7 +34,7 @@ def _loads(text: str | None) -> Any:
 def run_row(document: Mapping[str, Any]) -> Row:
     """The columns of ``runs`` that come from the document."""
     image = {f"image_{name}": document["image"][name] for name in _IMAGE}
-    image["image_scale"] = _dumps(image["image_scale"])
+    image.update({f"image_{name}": _dumps(document["image"][name]) for name in _IMAGE_JSON})
     parts = {name: _dumps(document[name]) for name in PARTS}
     status = (document["verdict"] or {}).get("status")
     return {"run_id": document["run_id"], "question": document["question"], "status": status} | image | parts
@@ -66,7 +67,7 @@ def document_of(run: Mapping[str, Any], lists: Mapping[str, Sequence[Mapping[str
     """The document that the rows were made of. ``lists``: the rows of each of ``LISTS``, by position."""
     document: Row = {"run_id": run["run_id"], "question": run["question"]}
     document["image"] = {name: run[f"image_{name}"] for name in _IMAGE}
-    document["image"]["scale"] = _loads(document["image"]["scale"])
+    document["image"].update({name: _loads(run[f"image_{name}"]) for name in _IMAGE_JSON})
     document.update({name: _loads(run[name]) for name in PARTS})
     document.update({name: [_list_item(name, row) for row in lists[name]] for name in LISTS})
     return {name: document[name] for name in Record.model_fields}

@@ -30,7 +30,8 @@ class Store:
 
     Writes are ``BEGIN IMMEDIATE`` transactions: a deferred one that turns into a write fails at once when another
     process has written meanwhile, however long the busy timeout. Nothing of an image is kept but path, SHA-256, size
-    and scale. Raises InputError with one sentence for a file that is not a store, is damaged or cannot be written.
+    and scale (with where it holds). Raises InputError with one sentence for a file that is not a store, is damaged or
+    cannot be written.
     """
 
     def __init__(self, path: Path | str, *, create: bool = True) -> None:

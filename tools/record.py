@@ -62,7 +62,11 @@ class Scale(Part):
 
 
 class ImageInfo(Part):
-    """The image a record is about. ``scale_refused`` says why there is no scale."""
+    """The image a record is about. ``scale_refused`` says why there is no scale.
+
+    scale_box_xyxy_px: the scale holds only inside this box (a DICOM ultrasound region, PS3.3 C.8.5.5), stored pixels;
+    None where it holds everywhere.
+    """
 
     path: str
     sha256: str
@@ -70,6 +74,7 @@ class ImageInfo(Part):
     height_px: int
     scale: Scale | None = None
     scale_refused: str | None = None
+    scale_box_xyxy_px: BoxXYXY | None = None
 
 
 class Intent(Part):

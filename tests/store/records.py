@@ -38,6 +38,7 @@ images = st.builds(
     height_px=st.integers(1, 10**6),
     scale=st.none() | scales,
     scale_refused=st.none() | texts,
+    scale_box_xyxy_px=st.none() | st.tuples(finite, finite, finite, finite),
 )
 points = st.tuples(any_float, any_float)
 ellipses = st.builds(

@@ -188,6 +188,20 @@ def test_plausible_size_only_with_a_scale_in_the_patient():
     assert outcome("plausible_size", measured(head(), scaled(3))) == ("fail", ("R1",))
 
 
+def test_a_scale_holds_inside_its_region_only():
+    def within(box_xyxy_px: tuple[float, ...] | None, scale: Scale | None) -> Record:
+        rec = measured(GOOD[0], scale)  # x 10 to 60, y 10 to 70
+        return rec.model_copy(update={"image": rec.image.model_copy(update={"scale_box_xyxy_px": box_xyxy_px})})
+
+    mm = scaled(0.1, "ultrasound_region")
+    for good in ((8, 8, 62, 72), (11.5, 10, 60, 68.5)):
+        assert outcome("inside_scale_region", within(good, mm)) == ("pass", ())
+    for bad in ((12.5, 0, 640, 480), (0, 12.5, 640, 480), (0, 0, 57.5, 480), (0, 0, 640, 67.5), (300, 300, 400, 400)):
+        assert outcome("inside_scale_region", within(bad, mm)) == ("fail", ("R1",))
+    assert run("inside_scale_region", within(None, mm)) is None
+    assert run("inside_scale_region", within((300, 300, 400, 400), None)) is None  # in pixels, which hold everywhere
+
+
 def test_scale_present():
     size = asked("size", 1.0, quantity="long_axis")
     assert outcome("scale_present", record(scale=scaled(0.1), **size)) == ("pass", ())

@@ -132,7 +132,7 @@ def test_the_window_function_of_the_standard(tmp_path: Path) -> None:
 def test_trap_14_an_ultrasound_region_holds_inside_only() -> None:
     image = open_image(FILES / "examples_palette.dcm")
     assert (image.info.width_px, image.info.height_px) == (800, 350)
-    assert image.scale_box_xyxy_px == (120, 60, 800, 350)
+    assert image.scale_box_xyxy_px == image.info.scale_box_xyxy_px == (120, 60, 800, 350)
     scale = image.info.scale
     assert scale is not None
     assert scale.row_mm == pytest.approx(0.262288, abs=5e-7)

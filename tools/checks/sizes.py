@@ -1,8 +1,10 @@
-"""Sizes: there is a scale to state them in, and what was measured is as large as such a thing can be."""
+"""Sizes: there is a scale for them, it holds where they were taken, and what was measured can be that large."""
 
 from __future__ import annotations
 
-from fiducial.tools.checks.common import listed, passed
+import numpy as np
+
+from fiducial.tools.checks.common import extent, finite, listed, passed, rejecting
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import CheckOutcome, CheckSpec
 from fiducial.tools.record import Check, Record, Region, Scale
@@ -10,6 +12,7 @@ from fiducial.tools.structures import structures
 
 MARGIN = 1.25  # beyond the published range by less than this factor is unusual, by more impossible
 RATIOS = ("count", "cephalic_index")
+OUTSIDE_PX = 2.0  # beyond the scale's box: a coordinate that was rounded, an edge drawn along its border
 
 
 def scale_present(record: Record) -> CheckOutcome | None:
@@ -25,6 +28,27 @@ def scale_present(record: Record) -> CheckOutcome | None:
         detail = f"no physical scale: {why}; lengths stay in pixels"
         return CheckOutcome(Check(name="scale_present", outcome="warn", detail=detail))
     return passed("scale_present", f"{scale.row_mm:g} × {scale.column_mm:g} mm per pixel, from {scale.source}")
+
+
+def inside_scale_region(record: Record) -> CheckOutcome | None:
+    """Reject measured regions that reach more than 2 px beyond the part of the image where its scale holds.
+
+    Outside an ultrasound region (PS3.3 C.8.5.5) a pixel has another size, or none. What reaches beyond the image
+    itself is not judged here.
+    """
+    box, image = record.image.scale_box_xyxy_px, record.image
+    measured = {i for m in record.measurements if m.scale_source != "none" for i in m.region_ids}
+    regions = [r for r in finite(record.accepted) if r.id in measured]
+    if box is None or not regions:
+        return None
+    low, high = np.array(box[:2]) - OUTSIDE_PX, np.array(box[2:]) + OUTSIDE_PX
+    told = f"the scale's region x {box[0]:g} to {box[2]:g}, y {box[1]:g} to {box[3]:g} px"
+    bad = []
+    for region in regions:
+        first, last = np.clip(extent(region).reshape(2, 2), 0, (image.width_px, image.height_px))
+        if (first < low).any() or (last > high).any():
+            bad.append((region.id, f"reaches outside {told}"))
+    return rejecting("inside_scale_region", bad, f"{len(regions)} measured regions lie in {told}")
 
 
 def _long_axis_mm(region: Region, scale: Scale) -> float | None:
@@ -75,5 +99,6 @@ def plausible_size(record: Record) -> CheckOutcome | None:
 
 CHECKS = [
     CheckSpec("scale_present", str(scale_present.__doc__), "measure", scale_present),
+    CheckSpec("inside_scale_region", str(inside_scale_region.__doc__), "measure", inside_scale_region),
     CheckSpec("plausible_size", str(plausible_size.__doc__), "measure", plausible_size),
 ]

@@ -20,7 +20,6 @@ class Image:
     stored_to_display: from stored pixels (the record's coordinates) to the pixels of rgb_u8.
     values: (height_px, width_px) float32, stored pixels, rescaled to values_unit; None for colour.
     values_unit: "HU" for CT, the file's own unit where it names one, "stored value" otherwise; None without values.
-    scale_box_xyxy_px: the scale holds only inside this box (an ultrasound region), stored pixels; None for everywhere.
     stored_to_world: from stored pixels to mm, LPS; None where the file has no position in the patient.
     slice_count: how many slices or frames there are to choose from along the chosen plane; slice_index: which is this.
     notes: what was found on the way that a reader should know, one sentence each.
@@ -34,11 +33,15 @@ class Image:
     format: str
     modality: str | None
     orientation: str
-    scale_box_xyxy_px: BoxXYXY | None
     stored_to_world: PlaneMap | None
     slice_count: int
     slice_index: int
     notes: tuple[str, ...] = ()
+
+    @property
+    def scale_box_xyxy_px(self) -> BoxXYXY | None:
+        """The scale holds only inside this box (an ultrasound region), stored pixels; None for everywhere."""
+        return self.info.scale_box_xyxy_px
 
     def __repr__(self) -> str:
         scale = self.info.scale

@@ -66,7 +66,6 @@ def image_info(
         display_width_px=width,
         display_height_px=height,
         orientation=image.orientation,
-        scale_box_xyxy_px=image.scale_box_xyxy_px,
         values_unit=image.values_unit,
         slice_count=image.slice_count,
         slice_index=image.slice_index,

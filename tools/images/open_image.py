@@ -76,6 +76,7 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         height_px=height,
         scale=scale,
         scale_refused=None if scale else header["scale_refused"],
+        scale_box_xyxy_px=tuple(box) if box else None,
     )
     rgb = oriented(shown, header["orientation"])
     rgb.flags.writeable = False
@@ -88,7 +89,6 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         format=header["format"],
         modality=header["modality"],
         orientation=NAMES[header["orientation"]],
-        scale_box_xyxy_px=tuple(box) if box else None,
         stored_to_world=world,
         slice_count=header["slice_count"],
         slice_index=header["slice_index"],
