@@ -1,25 +1,25 @@
-"""Fits the filter of ``skull_edge`` to annotated heads.
+"""Fits the filter of ``tools/segment/skull_edge.py`` to annotated heads.
 
-``python -m fiducial.tools.segment.fit_skull_edge HC18 OUT.json [--leave-out]``; HC18 is a folder with ``train.txt``,
-``images/NNN_HC.png`` and its ``_Annotation.png``. Each step sees bands around ellipses disturbed as a network errs, and
-lowers the cross-entropy of the border's place on each ray. The thresholds of ``refine_ellipse`` were tuned with every
-fourth examination left out; the shipped weights are 1,500 steps of that (``--leave-out``), by the trial of this script.
+``python -m fiducial.skills.training.skull_edge DATA OUT.json``; DATA holds ``hc18``. Each step sees bands around
+ellipses disturbed as a network errs, and lowers the cross-entropy of the border's place on each ray. Examinations that are kept
+back for calibration are left out, as in every other stage.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from fiducial.tools.geometry.ellipses import fit_ellipse
-from fiducial.tools.geometry.masks import mask_contour
+from fiducial.skills.datasets.hc18 import open_hc18
+from fiducial.skills.datasets.sample import held_out
 from fiducial.tools.record import Ellipse
 from fiducial.tools.segment.skull_band import OFFSETS, REACH, changed, crossings, features, unrolled
 
@@ -28,26 +28,13 @@ Floats = NDArray[np.float64]
 SHAPES = ((8, 2, 3, 7), (6, 8, 5, 7), (1, 6, 5, 7))  # out, in, rays, samples of each layer
 DISTURBED_SD = np.array([0.03, 0.03, 0.025, 0.025, math.radians(4.0)])
 PLACE_SD = 0.009  # of the annotator's line, in offsets
-LINE_PX = 1.5  # half the annotator's line, which the mask contains
 
 
-def annotated(folder: Path, leave_out: bool) -> list[tuple[NDArray[np.uint8], Ellipse]]:
-    """Grey images of the train part with their true ellipses."""
-    from PIL import Image
-
-    heads = []
-    for name in (folder / "train.txt").read_text().split():
-        number = re.match(r"\d+", name)
-        if leave_out and number is not None and int(number.group()) % 4 == 0:
-            continue
-        grey = np.asarray(Image.open(folder / "images" / name).convert("L"))
-        mask = np.asarray(Image.open(folder / "images" / name.replace(".png", "_Annotation.png")).convert("L")) > 0
-        contour = mask_contour(mask)
-        ellipse = None if contour is None else fit_ellipse(contour)
-        if ellipse is not None:
-            axes = {f"semi_{k}_px": getattr(ellipse, f"semi_{k}_px") - LINE_PX for k in ("major", "minor")}
-            heads.append((grey, ellipse.model_copy(update=axes)))
-    return heads
+def annotated(root: Path) -> list[tuple[NDArray[np.uint8], Ellipse]]:
+    """Grey images of the part of ``root/hc18`` that is trained on, with their true ellipses."""
+    samples = [s for s in open_hc18(root / "hc18", "train") if not held_out(s.group)]
+    pairs = ((s.pixels()[..., 1], s.objects[0].ellipse_px) for s in samples)
+    return [(np.ascontiguousarray(grey), ellipse) for grey, ellipse in pairs if ellipse is not None]
 
 
 def _sample(rng: np.random.Generator, head: tuple[NDArray[np.uint8], Ellipse]) -> tuple[Floats, Floats]:
@@ -78,8 +65,6 @@ def _change_between(start: Ellipse, end: Ellipse) -> Floats:
 
 def _logits(layers: list[Any], x: Any) -> Any:
     """The filter in torch: rays wrap around, samples are continued with the last one."""
-    import torch.nn.functional as F
-
     for depth, layer in enumerate(layers):
         rays, samples = (k // 2 for k in layer.kernel_size)
         x = F.pad(F.pad(x, (0, 0, rays, rays), mode="circular"), (samples, samples, 0, 0), mode="replicate")
@@ -88,19 +73,15 @@ def _logits(layers: list[Any], x: Any) -> Any:
     return x[:, 0]
 
 
-def fit(
-    folder: Path, steps: int = 1500, batch: int = 8, seed: int = 0, leave_out: bool = False
-) -> list[dict[str, Any]]:
+def fit(root: Path, steps: int = 1500, batch: int = 8, seed: int = 0) -> list[dict[str, Any]]:
     """Weights and biases of each layer, as ``skull_edge.json`` holds them."""
-    import torch
-
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     layers = [torch.nn.Conv2d(s[1], s[0], (s[2], s[3])) for s in SHAPES]
     parameters = [p for layer in layers for p in layer.parameters()]
     optimiser = torch.optim.Adam(parameters)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
-    heads = annotated(folder, leave_out)
+    heads = annotated(root)
     offsets = torch.tensor(OFFSETS, dtype=torch.float32)
     for step in range(steps):
         pairs = [_sample(rng, heads[rng.integers(len(heads))]) for _ in range(batch)]
@@ -124,10 +105,8 @@ def _rounded(values: Any) -> Any:
 
 def main() -> None:
     """Fit and write."""
-    folder, out = Path(sys.argv[1]), Path(sys.argv[2])
-    out.write_text(
-        json.dumps(fit(folder, leave_out="--leave-out" in sys.argv), separators=(",", ":")), encoding="utf-8"
-    )
+    root, out = Path(sys.argv[1]), Path(sys.argv[2])
+    out.write_text(json.dumps(fit(root), separators=(",", ":")), encoding="utf-8")
 
 
 if __name__ == "__main__":
