@@ -5,10 +5,11 @@ from __future__ import annotations
 from fiducial.skills.training.dense import DenseRecipe
 from fiducial.skills.training.fit import FitRecipe
 
-# The tower: first widely, on much phantom; then closely, on real images at nearly their own magnification.
+# The tower: first widely, on much phantom; then closely, on real images at nearly their own magnification; then finely.
 DENSE = (
     DenseRecipe(steps=2400),
     DenseRecipe(steps=1800, learning_rate=1e-3, mixture=(0.62, 0.28, 0.1), real=4.0, gentle=0.6, seed=1),
+    DenseRecipe(steps=1000, learning_rate=8e-4, mixture=(0.7, 0.24, 0.06), real=12.0, gentle=0.85, seed=2),
 )
 BASE = FitRecipe(steps=1400, batch_size=32, learning_rate=1.2e-3)
 ADAPTER = {

@@ -1,8 +1,8 @@
 """How likely the outer border of the skull crosses each ray at each offset: a small filter fitted to annotated heads.
 
 The weights in ``skull_edge.json`` are three layers of convolution, 2,241 numbers, as the grey-level profiles of active
-shape models are (Cootes et al., Comput Vis Image Und 61:38, 1995) but over neighbouring rays too; ``skills/training/skull_edge.py``
-makes them.
+shape models are (Cootes et al., Comput Vis Image Und 61:38, 1995) but over neighbouring rays too;
+``skills/training/skull_edge.py`` makes them.
 """
 
 from __future__ import annotations

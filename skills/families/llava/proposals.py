@@ -59,8 +59,9 @@ def propose(heat: Tensor, box: Tensor, ellipse: Tensor, mask: Tensor, slots: int
     best = peak.amax(1).flatten(1)
     width = heat.shape[3]
     score, cell = best.topk(min(4 * slots, best.shape[1]), dim=1)
-    boxes = decode_boxes(box).gather(1, cell[..., None].expand(-1, -1, 4))
-    labels = scores.flatten(2).transpose(1, 2).gather(1, cell[..., None].expand(-1, -1, heat.shape[1]))
+    per_cell = scores.flatten(2).transpose(1, 2)
+    labels = per_cell.gather(1, cell[..., None].expand(-1, -1, heat.shape[1]))
+    boxes = vote_boxes(decode_boxes(box), per_cell, cell, labels.argmax(-1), (heat.shape[2], width))
     score = torch.where(suppressed(boxes, score), torch.zeros_like(score), score)
     score, order = score.sort(dim=1, descending=True, stable=True)
     order, score = order[:, :slots], score[:, :slots]
@@ -76,6 +77,33 @@ def propose(heat: Tensor, box: Tensor, ellipse: Tensor, mask: Tensor, slots: int
     return Proposals(
         box_xyxy_px=boxes, label_scores=labels, score=score, cell_index=cell, ellipse=fitted, ellipse_spread=spread
     )
+
+
+def vote_boxes(boxes: Tensor, scores: Tensor, cell: Tensor, label: Tensor, size: tuple[int, int]) -> Tensor:
+    """The boxes (B, K, 4) of the peaks ``cell``, each the mean of those that its 3×3 cells predict for the same object.
+
+    boxes (B, H × W, 4) and scores (B, H × W, labels) of all cells; a neighbour votes with its score for the peak's label if its
+    box has an IoU of at least a half with the peak's. Many guesses at one truth are better than one, as with the ellipse.
+    """
+    height, width = size
+    y, x = cell.div(width, rounding_mode="floor"), cell % width
+    own = boxes.gather(1, cell[..., None].expand(-1, -1, 4))
+    total, mass = torch.zeros_like(own), torch.zeros_like(own[..., :1])
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            inside = (y + dy >= 0) & (y + dy < height) & (x + dx >= 0) & (x + dx < width)
+            index = (y + dy).clamp(0, height - 1) * width + (x + dx).clamp(0, width - 1)
+            other = boxes.gather(1, index[..., None].expand(-1, -1, 4))
+            vote = scores.gather(1, index[..., None].expand(-1, -1, scores.shape[-1])).gather(2, label[..., None])
+            same = iou_pairs(own, other)[..., None] >= 0.5
+            weight = vote * same * inside[..., None]
+            total, mass = total + weight * other, mass + weight
+    return torch.where(mass > 0, total / mass.clamp(min=1e-6), own)
+
+
+def iou_pairs(a: Tensor, b: Tensor) -> Tensor:
+    """(…, 4) and (…, 4) boxes to (…) intersection over union, pair by pair."""
+    return iou_matrix(a[..., None, :], b[..., None, :])[..., 0, 0]
 
 
 def suppressed(boxes: Tensor, score: Tensor) -> Tensor:
