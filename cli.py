@@ -96,6 +96,7 @@ def ask(
 def _ask_list(path: Path, scale: str | None, base: str | None, adapters: Path | None, store: Path | None) -> NoReturn:
     results = sys.stdout
     with stdout_for_results():
+        _start_decoder()
         from fiducial.agent.ask import Asker
         from fiducial.agent.commands.batch import ask_all, read_list
 
@@ -117,6 +118,7 @@ def _ask_one(
     if overlay is not None and (overlay.suffix.lower() != ".png" or not overlay.absolute().parent.is_dir()):
         raise InputError(f"cannot write the overlay {overlay}; name a .png file in a folder that exists")
     with stdout_for_results():
+        _start_decoder()
         from fiducial.agent.ask import Asker
         from fiducial.agent.present import present
 
@@ -126,6 +128,13 @@ def _ask_one(
             asker.overlay(record, overlay)
     print(_json(record.document()) if as_json else present(record, overlay))
     raise typer.Exit(ABSTAINED if record.verdict is None or record.verdict.status == "abstained" else 0)
+
+
+def _start_decoder() -> None:
+    """The decoding worker starts while this process imports the rest."""
+    from fiducial.tools.images.decoder import decoder
+
+    decoder().start()
 
 
 def _require_text(value: str, what: str) -> None:

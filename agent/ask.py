@@ -63,9 +63,11 @@ class Asker:
     @cached_property
     def store(self) -> Store | None:
         """The store of runs, if one was named."""
+        if self.store_path is None:
+            return None
         from fiducial.store.store import Store
 
-        return Store(self.store_path) if self.store_path else None
+        return Store(self.store_path)
 
     def ask(self, image_path: str | Path, question: str, scale: Scale | str | None = None) -> Record:
         """One run. scale: such as "0.1 mm/px", in place of the file's own.

@@ -93,6 +93,17 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert {module.partition(".")[0] for module in modules} & HEAVY == set()
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["show", "count"]], ids=" ".join)
+def test_manifests_are_read_without_torch(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "count").mkdir()
+    (tmp_path / "count" / "manifest.json").write_text('{"skill": "count"}', encoding="utf-8")
+    command = [sys.executable, "-X", "importtime", "-m", "fiducial.cli", "adapters", *arguments]
+    done = subprocess.run([*command, "--adapters", str(tmp_path)], capture_output=True, text=True, check=True)
+    modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "fiducial.skills.adapters" in modules
+    assert {"torch", "transformers", "peft", "langgraph"} & modules == set()
+
+
 def lengths(path: Path) -> Iterator[tuple[str, int]]:
     """Each function's name and number of lines, from ``def`` to its last."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from fiducial.skills.adapters import adapter_folders, read_manifest
+from fiducial.skills.load import embedded_folder
 from fiducial.tools.errors import InputError
-
-MANIFEST = "manifest.json"
 
 
 def manifests(folder: Path | None) -> dict[str, dict[str, Any]]:
-    """Each adapter's manifest by the name of its folder. Raises InputError where there is none or one is unreadable."""
-    root = folder or Path(str(files("fiducial.skills")))
-    paths = sorted(root.rglob(MANIFEST if folder else f"adapters/*/{MANIFEST}"))
-    if not paths:
-        raise InputError(f"{root} holds no adapter (a folder with a {MANIFEST}); name one with --adapters")
-    return {path.parent.name: _manifest(path) for path in paths}
+    """Each adapter's manifest by its skill. Raises InputError where there is none or one is unreadable."""
+    root = folder or embedded_folder() / "adapters"
+    found = {skill: read_manifest(path) for skill, path in adapter_folders(root).items()}
+    if not found:
+        raise InputError(f"{root} holds no adapter (a folder with a manifest.json); name one with --adapters")
+    return found
 
 
 def manifest(name: str, folder: Path | None) -> dict[str, Any]:
@@ -27,13 +25,3 @@ def manifest(name: str, folder: Path | None) -> dict[str, Any]:
     if name not in found:
         raise InputError(f"unknown adapter '{name}'; there is: {', '.join(found)}")
     return found[name]
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the manifest {path} ({error}); train or copy the adapter again") from None
-    if not isinstance(data, dict):
-        raise InputError(f"the manifest {path} is not a JSON object; train or copy the adapter again")
-    return data
