@@ -39,10 +39,10 @@ def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
     prompt = dialect.understand_prompt(args.question)
     made = session.generate("understand", prompt, with_image=False)
     intent = dialect.parse_intent(made.text)
-    parsed = intent is not None
     if intent is None:
         made = session.generate("understand", prompt, with_image=False, allowed=session.model.grammar.allowed)
         intent = dialect.parse_intent(made.text)
+    parsed = intent is not None
     return UnderstandResult(intent=intent or UNKNOWN, confidence=made.confidence, parsed=parsed, text=made.text)
 
 
