@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fiducial.tools.geometry.ellipses import ellipse_box
+from fiducial.tools.checks.common import extent
 from fiducial.tools.geometry.matching import match_by_iou
 from fiducial.tools.record import BoxXYXY, Record, Region
 
@@ -113,14 +113,10 @@ def refused_domain(record: Record) -> bool:
 
 def box_of(region: Region) -> BoxXYXY | None:
     """The bounding box of a box, polygon or ellipse, x0 y0 x1 y1 in pixels; None for a point."""
-    if region.box_xyxy_px is not None:
-        return region.box_xyxy_px
-    if region.polygon_xy_px is not None:
-        xs, ys = zip(*region.polygon_xy_px, strict=True)
-        return min(xs), min(ys), max(xs), max(ys)
-    if region.ellipse_px is not None:
-        return ellipse_box(region.ellipse_px)
-    return None
+    if region.kind in ("point", "landmark"):
+        return None
+    x0, y0, x1, y1 = extent(region).tolist()
+    return x0, y0, x1, y1
 
 
 def boxes_of(record: Record, labels: Sequence[str]) -> list[BoxXYXY]:

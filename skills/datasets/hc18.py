@@ -16,7 +16,8 @@ from skimage.measure import label, regionprops
 
 from fiducial.skills.datasets.bccd import read_rgb, read_split
 from fiducial.skills.datasets.sample import Object, Sample
-from fiducial.tools.record import BoxXYXY, Ellipse, Scale
+from fiducial.tools.geometry.ellipses import ellipse_box
+from fiducial.tools.record import Ellipse, Scale
 
 LINE_PX = 1.5  # the mask holds the annotator's own 3-pixel line; the true ellipse lies half of it inside the edge
 
@@ -35,14 +36,6 @@ def ellipse_of_mask(mask: np.ndarray) -> Ellipse:
     )
 
 
-def box_of_ellipse(ellipse: Ellipse) -> BoxXYXY:
-    """The bounding box of an ellipse, x0 y0 x1 y1 in pixels."""
-    t, (cx, cy) = np.deg2rad(ellipse.angle_deg), ellipse.center_xy_px
-    half_x = float(np.hypot(ellipse.semi_major_px * np.cos(t), ellipse.semi_minor_px * np.sin(t)))
-    half_y = float(np.hypot(ellipse.semi_major_px * np.sin(t), ellipse.semi_minor_px * np.cos(t)))
-    return cx - half_x, cy - half_y, cx + half_x, cy + half_y
-
-
 def open_hc18(root: Path, split: str) -> Iterator[Sample]:
     """Stream the samples of ``train`` or ``val``; the group is the examination, the leading number."""
     with (root / "pixel_size_and_hc.csv").open(newline="", encoding="utf-8") as rows:
@@ -55,6 +48,6 @@ def open_hc18(root: Path, split: str) -> Iterator[Sample]:
             group=name.split("_")[0],
             kind="head_ultrasound",
             pixels=partial(read_rgb, root / "images" / name),
-            objects=(Object("head", box_of_ellipse(ellipse), ellipse),),
+            objects=(Object("head", ellipse_box(ellipse), ellipse),),
             scale=Scale(row_mm=mm_per_px[name], column_mm=mm_per_px[name], source="user"),
         )

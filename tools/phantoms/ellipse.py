@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fiducial.tools.geometry.ellipses import ellipse_circumference
 from fiducial.tools.record import BoxXYXY, Ellipse, PointXY, Scale
 
 Float = NDArray[np.float32]
@@ -45,10 +46,8 @@ class WorldEllipse:
 
     @property
     def perimeter_mm(self) -> float:
-        """4 a E(m) with m = 1 − b²/a²: the complete elliptic integral, not Ramanujan's approximation."""
-        from scipy.special import ellipe
-
-        return float(4 * self.semi_major_mm * ellipe(1 - (self.semi_minor_mm / self.semi_major_mm) ** 2))
+        """By the complete elliptic integral."""
+        return ellipse_circumference(self.semi_major_mm, self.semi_minor_mm)
 
     def disc_to_px(self, scale: Scale) -> NDArray[np.float64]:
         """The 2×2 matrix from the unit disc to offsets in stored pixels from the centre."""
