@@ -1,4 +1,4 @@
-"""Plugin hooks and the registry. Built-ins come in through the same entry points (group ``fiducial``) as outside plugins.
+"""Plugin hooks and the registry. Built-ins come in as outside plugins do: entry points, group ``fiducial``.
 
 A plugin is a module or object that implements any of the hooks below with ``@hookimpl``:
 
@@ -24,7 +24,7 @@ from functools import cache
 from typing import Any, Literal, get_args, get_type_hints
 
 import pluggy
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from fiducial.tools.errors import FiducialError, InputError
 from fiducial.tools.record import Check, Record
@@ -46,7 +46,7 @@ def _floats(annotation: Any) -> bool:
 
 
 def require_descriptions(owner: str, model: type[BaseModel]) -> None:
-    """Every field needs a description, and every float field a unit: by its suffix or ``json_schema_extra={"unit": …}``."""
+    """Every field needs a description, every float field a unit: by its suffix or ``json_schema_extra={"unit": …}``."""
     for name, info in model.model_fields.items():
         if not info.description:
             raise RegistrationError(f"{owner}: field '{name}' has no description; add Field(description=…)")

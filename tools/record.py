@@ -101,7 +101,7 @@ class Understanding(Part):
 
 
 class Answer(Part):
-    """Text, the typed value it claims (presence: bool, count: int, kind: str, size: float or list), confidence 0 to 1."""
+    """Text, the value it claims (presence: bool, count: int, kind: str, size: float or list), confidence 0 to 1."""
 
     text: str
     value: bool | int | float | str | list[float] | None
@@ -140,8 +140,8 @@ class Region(Part):
 
     score: 0 to 1, how sure the skill is. sigma_px: one standard deviation of an edge or point coordinate, in stored
     pixels, where known. A rejected region stays in the record with the check that rejected it. parent_id: the region
-    that this one is a part of (a head's landmarks name the head's ellipse). Coordinates may be non-finite or outside the image
-    *before* the checks have run; such a region can only end as rejected.
+    that this one is a part of (a head's landmarks name the head's ellipse). Coordinates may be non-finite or outside the
+    image *before* the checks have run; such a region can only end as rejected.
     """
 
     id: str
@@ -168,7 +168,7 @@ class Region(Part):
 
 
 class Explanation(Part):
-    """Text that cites regions by id. source ``listing`` marks a plain listing of the record that replaced the skill's text."""
+    """Text that cites regions by id. source ``listing``: a plain listing of the record that replaced the skill's text."""
 
     text: str
     region_ids: tuple[str, ...]
@@ -185,7 +185,7 @@ class Interval(Part):
 
 
 class Measurement(Part):
-    """A quantity taken on regions. uncertainty: one standard deviation in the same unit. note: why the unit is px, say."""
+    """A quantity taken on regions. uncertainty: one standard deviation, same unit. note: why the unit is px, say."""
 
     quantity: Quantity
     value: Finite

@@ -1,4 +1,4 @@
-"""The structures that the built-in skills know: names, domain, quantities, plausible size. The data is in ``structures.json``."""
+"""The structures that the built-in skills know: names, domain, quantities, plausible size (``structures.json``)."""
 
 from __future__ import annotations
 
