@@ -140,7 +140,7 @@ class Region(Part):
 
     score: 0 to 1, how sure the skill is. sigma_px: one standard deviation of an edge or point coordinate, in stored
     pixels, where known. A rejected region stays in the record with the check that rejected it. parent_id: the region
-    that this one is a part of (a head's landmarks name the head's ellipse). Coordinates may be non-finite or outside the
+    that this one is a part of (landmarks name the head's ellipse). Coordinates may be non-finite or outside the
     image *before* the checks have run; such a region can only end as rejected.
     """
 
@@ -168,7 +168,7 @@ class Region(Part):
 
 
 class Explanation(Part):
-    """Text that cites regions by id. source ``listing``: a plain listing of the record that replaced the skill's text."""
+    """Text that cites regions by id. source ``listing``: a plain listing that replaced the skill's text."""
 
     text: str
     region_ids: tuple[str, ...]
