@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 
 from transformers import PreTrainedTokenizerFast
 
-from fiducial.skills.datasets.language import closed_words, next_words
+from fiducial.skills.datasets.language import next_words
+
+
+def intent_lines(prefix: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every line of the intents' language."""
+    for word in next_words(list(prefix)):
+        if word:
+            yield from intent_lines((*prefix, word))
+        else:
+            yield " ".join(prefix)
 
 
 class IntentGrammar:
-    """The intents' language as token ids."""
+    """The intents' language as token ids: every line tokenised whole, exactly as in training."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.tokenizer = tokenizer
 
     @cached_property
-    def _spelled(self) -> dict[str, tuple[int, ...]]:
-        """Every word as ids; a word may take several."""
-        return {w: tuple(self.tokenizer(w, add_special_tokens=False)["input_ids"]) for w in closed_words() if w}
+    def _following(self) -> dict[tuple[int, ...], set[int]]:
+        """From each beginning of a line to the ids that may follow it."""
+        following: dict[tuple[int, ...], set[int]] = {}
+        for line in intent_lines():
+            ids = [*self.tokenizer(line, add_special_tokens=False)["input_ids"], self.tokenizer.eos_token_id]
+            for n, token in enumerate(ids):
+                following.setdefault(tuple(ids[:n]), set()).add(token)
+        return following
 
     def allowed(self, done: list[int]) -> list[int]:
-        """The ids that may follow ``done``."""
-        words: list[str] = []
-        rest = tuple(done)
-        while True:
-            options = next_words(words)
-            whole = [w for w in options if w and rest[: len(self._spelled[w])] == self._spelled[w]]
-            if not whole:
-                break
-            words.append(max(whole, key=lambda w: len(self._spelled[w])))
-            rest = rest[len(self._spelled[words[-1]]) :]
-        following = {self._spelled[w][len(rest)] for w in options if w and self._spelled[w][: len(rest)] == rest}
-        if "" in options and not rest:
-            following.add(int(self.tokenizer.eos_token_id))
-        return sorted(following) or [int(self.tokenizer.eos_token_id)]
+        """The ids that may follow ``done``; only the end after what is no beginning of a line."""
+        return sorted(self._following.get(tuple(done), {self.tokenizer.eos_token_id}))

@@ -14,7 +14,7 @@ CONTROL_TOKENS = ("<pad>", "<bos>", "<eos>", "<sep>", "<image>", "<unk>")
 def train_tokenizer(texts: Iterable[str], keys: Sequence[str], vocabulary_size: int = 2048) -> PreTrainedTokenizerFast:
     """Train on ``texts``; ``keys`` (structure and quantity keys such as ``red_cell``) become whole tokens.
 
-    Control tokens in a user's text cannot arise: prompts are encoded with ``split_special_tokens``.
+    Control tokens in a user's text cannot arise: ``prompt_text`` sets its punctuation apart.
     """
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
