@@ -31,7 +31,8 @@ def adapter_folders(folder: Path) -> dict[str, Path]:
     """The adapters below a folder, by skill."""
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder of adapters; give one that holds a folder a skill")
-    return {path.name: path for path in sorted(folder.iterdir()) if (path / CONFIG).is_file()}
+    parts = (CONFIG, MANIFEST, WEIGHTS)  # one that has lost a part is to be refused, not passed over
+    return {path.name: path for path in sorted(folder.iterdir()) if any((path / part).is_file() for part in parts)}
 
 
 def read_manifest(folder: Path, base: str | None = None) -> dict[str, Any]:
@@ -41,6 +42,12 @@ def read_manifest(folder: Path, base: str | None = None) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read the manifest {path} ({error}); train or copy the adapter again") from None
+    if not isinstance(manifest, dict):
+        raise InputError(f"the manifest {path} is no JSON object; train or copy the adapter again")
+    if manifest.get("skill", folder.name) != folder.name:
+        raise InputError(
+            f"the adapter {folder} is for the skill '{manifest['skill']}', not '{folder.name}'; rename its folder"
+        )
     if base is not None and manifest.get("base_sha256") != base:
         raise InputError(
             f"the adapter {folder} was trained on another base (its manifest says {str(manifest.get('base_sha256'))[:12]},"
@@ -57,8 +64,9 @@ def load_adapters(model: PreTrainedModel, base: Path, folder: Path) -> PeftModel
     parent, peft = base_hash(base), None
     for skill, path in adapter_folders(folder).items():
         read_manifest(path, parent)
-        if not (path / WEIGHTS).is_file():
-            raise InputError(f"the adapter {path} has no {WEIGHTS}; only safetensors is read")
+        for part, why in ((WEIGHTS, "only safetensors is read"), (CONFIG, "train or copy it again")):
+            if not (path / part).is_file():
+                raise InputError(f"the adapter {path} has no {part}; {why}")
         try:
             if peft is None:
                 peft = PeftModel.from_pretrained(model, str(path), adapter_name=skill, local_files_only=True)
@@ -66,8 +74,9 @@ def load_adapters(model: PreTrainedModel, base: Path, folder: Path) -> PeftModel
                 peft.load_adapter(str(path), adapter_name=skill, local_files_only=True)
             with safe_open(path / WEIGHTS, "pt") as file:
                 stored = set(file.keys())
-        except (RuntimeError, ValueError, SafetensorError) as error:
-            raise InputError(f"the adapter {path} does not fit the base ({str(error).splitlines()[0]})") from None
+        except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
+            why = str(error).partition("\n")[0]
+            raise InputError(f"the adapter {path} does not fit the base ({why}); train or copy it again") from None
         applied = set(get_peft_model_state_dict(peft, adapter_name=skill))
         if stored != applied:
             odd = sorted(stored ^ applied)[0]

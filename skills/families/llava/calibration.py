@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,13 +86,15 @@ class Calibration:
             numbers = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
             with np.load(folder / "calibration.npz", allow_pickle=False) as arrays:
                 data = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
-        except (OSError, ValueError) as error:
+            kinds = sorted({name.split("/")[0] for name in data})
+            clouds = {kind: _clouds(data, kind) for kind in kinds}
+            return cls(clouds, {kind: data[f"{kind}/distances"] for kind in kinds}, float(numbers["head_sigma"]))
+        except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InputError(
-                f"{folder / 'calibration.json'} cannot be read ({error}); calibrate the model again"
+                f"the calibration in {folder} cannot be read ({error}); calibrate the model again"
             ) from None
-        kinds = sorted({name.split("/")[0] for name in data})
-        clouds = {}
-        for kind in kinds:
-            count = len([name for name in data if name.startswith(f"{kind}/") and name.endswith("/mean")])
-            clouds[kind] = tuple(Cloud(data[f"{kind}/{i}/mean"], data[f"{kind}/{i}/whitening"]) for i in range(count))
-        return cls(clouds, {kind: data[f"{kind}/distances"] for kind in kinds}, float(numbers["head_sigma"]))
+
+
+def _clouds(data: dict[str, NDArray[np.float64]], kind: str) -> tuple[Cloud, ...]:
+    count = len([name for name in data if name.startswith(f"{kind}/") and name.endswith("/mean")])
+    return tuple(Cloud(data[f"{kind}/{i}/mean"], data[f"{kind}/{i}/whitening"]) for i in range(count))

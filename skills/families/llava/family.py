@@ -58,13 +58,13 @@ class LlavaModel:
 
 def load_llava(base: Path, adapters: Path) -> LlavaModel:
     """Load a base folder and every adapter below ``adapters``. Raises InputError for what does not fit."""
+    from safetensors import SafetensorError
     from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
     try:
         model = LlavaForConditionalGeneration.from_pretrained(base, local_files_only=True, dtype="float32")
         tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"the base {base} cannot be loaded ({str(error).splitlines()[0]}); give a complete folder"
-        ) from None
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
     return LlavaModel(base, load_adapters(model.eval(), base, adapters), tokenizer, Calibration.load(base))
