@@ -77,7 +77,9 @@ def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> To
             items = cache_all(corpus(root, "train", "fit", phantoms=300), TowerConfig())
         recipe = replace(stage, seed=stage.seed + seed, steps=bounded(stage.steps, max_steps))
         tower = train_dense(items, recipe, work / f"dense-{number}", tower)
-        tower.save_pretrained(kept)
+        aside = work / f".tower-{number}"
+        tower.save_pretrained(aside)
+        aside.rename(kept)  # in one motion: a run that is killed meanwhile does not resume from half a tower
     if tower is None:
         raise InputError("the recipe has no dense stage")
     return tower.eval()

@@ -21,6 +21,9 @@ from fiducial.skills.families.llava.proposals import decode_boxes
 from fiducial.skills.families.llava.tower import KINDS, Dense, Tower, TowerConfig
 from fiducial.skills.training.checkpoint import latest, save_checkpoint
 from fiducial.skills.training.dense_data import Batch, Cached, make_batch
+from fiducial.tools.errors import InputError
+
+SAVE_EVERY, LOG_EVERY = 250, 50
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,10 @@ def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: 
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, recipe.steps, pct_start=0.1)
     first = 0
     if (state := latest(out)) is not None:
+        if state["recipe"] != asdict(recipe):
+            raise InputError(
+                f"{out} holds checkpoints of another recipe; resume with the same options or give another --out"
+            )
         tower.load_state_dict(state["tower"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
@@ -123,12 +130,12 @@ def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: 
         optimiser.step()
         schedule.step()
         blend(average, tower, min(recipe.average, (1 + step) / (10 + step)))
-        if (step + 1) % 50 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % LOG_EVERY == 0 or step + 1 == recipe.steps:
             seconds = (time.monotonic() - started) / (step + 1 - first)
             row = {"step": step + 1, "seconds": round(seconds, 3), **{k: round(v.item(), 4) for k, v in parts.items()}}
             with log.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row) + "\n")
-        if (step + 1) % 250 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == recipe.steps:
             parts_of = {"tower": tower, "average": average, "optimiser": optimiser, "schedule": schedule}
             save_checkpoint(out, step + 1, {name: part.state_dict() for name, part in parts_of.items()}, asdict(recipe))
     return average.eval()

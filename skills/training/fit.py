@@ -133,6 +133,11 @@ def fit(
         train_dataset=Drawn(task, images, tokenizer, recipe),
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
     )
-    checkpoints = sorted(out.glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=True if resume and checkpoints else None)
+    trainer.train(resume_from_checkpoint=newest_complete(out) if resume else None)
     return trained.eval()
+
+
+def newest_complete(out: Path) -> str | None:
+    """The newest of Trainer's checkpoints that was written to the end: the state of the trainer is written last."""
+    complete = [path.parent for path in out.glob("checkpoint-*/trainer_state.json")]
+    return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None

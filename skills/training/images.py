@@ -28,7 +28,9 @@ def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str
         images += encode_all(tower, group, turns)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        torch.save([vars(image) for image in images], kept)
+        aside = kept.with_suffix(".tmp")
+        torch.save([vars(image) for image in images], aside)
+        aside.rename(kept)  # in one motion: a run that is killed meanwhile does not resume from half a file
     return images
 
 
