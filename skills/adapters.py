@@ -50,8 +50,8 @@ def read_manifest(folder: Path, base: str | None = None) -> dict[str, Any]:
         )
     if base is not None and manifest.get("base_sha256") != base:
         raise InputError(
-            f"the adapter {folder} was trained on another base (its manifest says {str(manifest.get('base_sha256'))[:12]},"
-            f" the base is {base[:12]}); give the base it was trained on"
+            f"the adapter {folder} was trained on another base (its manifest says"
+            f" {str(manifest.get('base_sha256'))[:12]}, the base is {base[:12]}); give the base it was trained on"
         )
     return manifest
 

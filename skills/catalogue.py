@@ -1,4 +1,4 @@
-"""The built-in skills. A skill is a task with typed arguments and result; how it is performed is the family's affair."""
+"""The built-in skills. A skill is a typed task; how it is performed is the family's affair."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ HEAD_LANDMARKS = ("occipitofrontal end 1", "occipitofrontal end 2", "biparietal 
 
 
 def regions_of_head(ellipse: Ellipse, score: float, taken: int = 0, sigma_px: float | None = None) -> list[Region]:
-    """The head's ellipse as region R(taken + 1), and the ends of its axes as four landmarks that name it as their parent."""
+    """The head's ellipse as region R(taken + 1), and the ends of its axes as landmarks that name it as parent."""
     head = Region(
         id=f"R{taken + 1}",
         label="head",
@@ -28,7 +28,7 @@ def regions_of_head(ellipse: Ellipse, score: float, taken: int = 0, sigma_px: fl
             sigma_px=sigma_px,
             skill="landmark",
             parent_id=head.id,
-        )  # fmt: skip
+        )
         for k, (name, point) in enumerate(zip(HEAD_LANDMARKS, ellipse.vertices_xy_px, strict=True))
     ]
     return [head, *ends]

@@ -1,6 +1,7 @@
 """BCCD: blood smears with Pascal VOC boxes of red cells, white cells and platelets (MIT licence).
 
-A sample: ``BloodImage_00001``, 640×480 RGB, 12 boxes: ``red_cell (68, 315, 286, 480)``, ``white_cell (…)``. No scale in the file.
+A sample: ``BloodImage_00001``, 640×480 RGB, 12 boxes: ``red_cell (68, 315, 286, 480)``, ``white_cell (…)``.
+No scale in the file.
 """
 
 from __future__ import annotations

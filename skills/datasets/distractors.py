@@ -1,7 +1,8 @@
-"""Pictures of no domain, so that the model learns what it does not know: drawn ones, and real medical images of other kinds.
+"""Pictures of no domain, so that the model learns what it does not know: drawn ones, and images of other kinds.
 
-Drawn: dead leaves (occluding shapes; the statistics of natural photographs, Lee, Mumford and Huang, IJCV 2001), 1/f noise, pages of
-text, stripes, checkers, blobs. Real: nuclei (dsb2018), radiology (vqa_rad). Nothing of scikit-image's bundled pictures is used.
+Drawn: dead leaves (occluding shapes; the statistics of photographs, Lee, Mumford and Huang, IJCV 2001), 1/f noise,
+pages of text, stripes, checkers, blobs. Real: nuclei (dsb2018), radiology (vqa_rad). Nothing of scikit-image's bundled
+pictures is used.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ def drawn(count: int, first_seed: int = 0) -> Iterator[Sample]:
 
 
 def real(root: Path, split: str) -> Iterator[Sample]:
-    """Stream real medical images of other kinds from the sets ``dsb2018`` and ``vqa_rad`` below root, where they are."""
+    """Stream medical images of other kinds from ``dsb2018`` and ``vqa_rad`` below root, where they are."""
     for name in ("dsb2018", "vqa_rad"):
         if not (root / name).is_dir():
             continue

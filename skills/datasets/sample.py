@@ -25,7 +25,8 @@ class Sample:
     """One annotated image.
 
     id: unique within the set; group: patient, examination or image, the unit by which splits are made;
-    kind: a key of DOMAIN_NAMES or ``other``; pixels: returns (H, W, 3) uint8; objects: everything annotated; real: not drawn by us.
+    kind: a key of DOMAIN_NAMES or ``other``; pixels: returns (H, W, 3) uint8; objects: everything annotated;
+    real: not drawn by us.
     """
 
     id: str
@@ -42,6 +43,6 @@ class Sample:
 
 
 def held_out(group: str, share: float = 0.15) -> bool:
-    """Whether a group of the training split is kept back for calibration: a fixed function of its name, never of its data."""
+    """Whether a group of the training split is kept back for calibration: a function of its name alone."""
     digest = hashlib.sha256(group.encode()).digest()
     return int.from_bytes(digest[:4], "big") / 2**32 < share

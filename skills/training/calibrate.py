@@ -57,7 +57,7 @@ def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> C
     clouds, distances = {}, {}
     for kind in KINDS[:2]:
         clouds[kind] = tuple(
-            Cloud.of(found[kind, "fit", real]) for real in (True, False) if (kind, "fit", real) in found
+            Cloud.of(rows) for real in (True, False) if len(rows := found.get((kind, "fit", real), [])) > 1
         )
         held = np.concatenate(
             [found[kind, "calibrate", real] for real in (True, False) if (kind, "calibrate", real) in found]

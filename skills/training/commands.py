@@ -41,9 +41,9 @@ def data_root(data: Sequence[Path]) -> Path:
 def pretrain(
     out: Path, data: Sequence[Path], max_steps: int | None = None, seed: int = 0, resume: bool = False
 ) -> None:
-    """Train a base into ``out/base``: the tower densely, then projector and decoder over the frozen tower; then calibrate.
+    """Train a base into ``out/base``: the tower densely, projector and decoder over it frozen; then calibrate.
 
-    ``out/work`` keeps checkpoints; with ``resume`` a run goes on from there. max_steps bounds every stage, for trying out.
+    ``out/work`` keeps checkpoints; with ``resume`` a run goes on from there. max_steps bounds every stage.
     """
     root, work = data_root(data), out / "work"
     if work.exists() and not resume:
@@ -94,7 +94,8 @@ def tokenizer_of_the_language(seed: int, samples: int = 60000) -> PreTrainedToke
         texts += [example.prompt, example.target]
     numbers = " ".join(str(i) for i in range(61))
     ids = " ".join(f"R{i}" for i in range(1, 61))
-    own = f"describe name restate say understand answer presence kind count detect point landmark explain none yes no {numbers} {ids}"
+    words = "describe name restate say understand answer presence kind count detect point landmark explain none yes no"
+    own = f"{words} {numbers} {ids}"
     texts += [own] * (samples // 60)
     rng.shuffle(texts)
     keys = sorted({word for word in closed_words() if "_" in word} | {kind for kind in KINDS if "_" in kind})

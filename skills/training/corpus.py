@@ -14,7 +14,7 @@ from fiducial.skills.datasets.sample import Sample, held_out
 
 
 def corpus(root: Path, split: str, part: str | None = None, phantoms: int = 400, drawn: int = 300) -> Iterator[Sample]:
-    """Stream every set below ``root``. part ``fit`` or ``calibrate`` takes that share of the training split; None takes all."""
+    """Stream every set below ``root``. part ``fit`` or ``calibrate`` takes that share of the split; None takes all."""
     streams = [
         open_bccd(root / "bccd", split) if (root / "bccd").is_dir() else iter(()),
         open_hc18(root / "hc18", split) if (root / "hc18").is_dir() else iter(()),

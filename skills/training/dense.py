@@ -1,7 +1,8 @@
 """The dense stage of pre-training: the tower learns what is where, before any word.
 
-Class heat map with the penalty-reduced focal loss of CenterNet (Zhou et al. 1904.07850), boxes with GIoU (Rezatofighi et
-al. 1902.09630), the head's ellipse with a smooth L1, its soft mask and the kind of image with cross-entropy.
+Class heat map with the penalty-reduced focal loss of CenterNet (Zhou et al. 1904.07850), boxes with GIoU
+(Rezatofighi et al. 1902.09630), the head's ellipse with a smooth L1, its soft mask and the kind of image with
+cross-entropy.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def losses(dense: Dense, batch: Batch) -> dict[str, Tensor]:
 
 
 def draw(items: Sequence[Cached], recipe: DenseRecipe, step: int) -> tuple[list[Cached], np.random.Generator]:
-    """The images of a step and its generator: a function of seed and step alone, so that a resumed run is the same run."""
+    """The images of a step and its generator: a function of seed and step alone, so a resumed run is the same."""
     rng = np.random.default_rng([recipe.seed, step])
     by_kind = [[i for i, item in enumerate(items) if item.kind == kind] for kind in range(len(KINDS))]
     shares = np.array([share if by_kind[k] else 0.0 for k, share in enumerate(recipe.mixture)])

@@ -1,6 +1,7 @@
-"""Batches for the dense stage: cached letterboxed images, augmented as a function of seed, epoch and sample, and their targets.
+"""Batches for the dense stage: letterboxed images, augmented as a function of seed and step, and their targets.
 
-Every object is treated as an ellipse (a cell's is inscribed in its box), since an ellipse and its bounding box go through an affine map exactly.
+Every object is treated as an ellipse (a cell's is inscribed in its box), since an ellipse and its box go through an
+affine map exactly.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ CACHE_SCALE = 1.25  # the cache holds a little more detail than the tower sees, 
 
 @dataclass(frozen=True)
 class Cached:
-    """One image in memory. objects (N, 6): label index, then the ellipse as centre x, y and the symmetric matrix S (xx, xy, yy).
+    """One image in memory. objects (N, 6): label index, the ellipse's centre x, y and its matrix S (xx, xy, yy).
 
     S is the ellipse's shape {c + S^(1/2) u : |u| = 1} in pixels² of the cache; under a linear map A it becomes A S Aᵀ.
     """
@@ -112,7 +113,7 @@ def jitter(pixels: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
 
 
 def moved(objects: np.ndarray, affine: np.ndarray, config: TowerConfig) -> np.ndarray:
-    """Objects (N, 6) through a 2×3 map; those of which less than a third stays in the picture are dropped, as annotators do."""
+    """Objects (N, 6) through a 2×3 map; those of which less than a third stays in it are dropped, as annotators do."""
     if not len(objects):
         return objects
     out = objects.copy()
@@ -196,8 +197,10 @@ def ellipse_targets(objects: np.ndarray, config: TowerConfig) -> dict[str, np.nd
 def make_batch(
     items: Sequence[Cached], rng: np.random.Generator, config: TowerConfig, strength: float = 1.0, gentle: float = 0.0
 ) -> Batch:
-    """Augment and stack. strength 0 is the plain letterbox, as at inference; a share ``gentle`` of the images keeps its
-    magnification nearly, which is itself a cue (a platelet's box is as large as annotators make it).
+    """Augment and stack.
+
+    strength 0 is the plain letterbox, as at inference; a share ``gentle`` of the images keeps its magnification nearly,
+    which is itself a cue (a platelet's box is as large as annotators make it).
     """
     strengths = np.where(rng.random(len(items)) < gentle, strength / 4, strength)
     maps = np.stack([random_affine(rng, KINDS[item.kind], config, s) for item, s in zip(items, strengths, strict=True)])

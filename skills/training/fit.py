@@ -1,4 +1,4 @@
-"""Fit the base or one skill's LoRA adapter: transformers' Trainer with PEFT underneath, on images that were encoded once."""
+"""Fit the base or one skill's LoRA adapter: transformers' Trainer with PEFT, on images that were encoded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded model's recipes: what ``fiducial pretrain`` and ``fiducial train`` run with, and were run with for the shipped weights."""
+"""The embedded model's recipes: what ``fiducial pretrain`` and ``train`` run with, as for the shipped weights."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tup
     structure = rng.choice(sorted(structures()))
     other = None
     if task == "compare":
-        structure, other = rng.sample([k for k in sorted(structures()) if k != "head" and k != "blood_cell"], 2)
+        structure, other = rng.sample([k for k in sorted(structures()) if k not in {"head", "blood_cell"}], 2)
     regions: list[Region] = []
     for key in (k for s in (structure, other) if s for k in members(s)):
         regions += random_regions(rng, key, size, int(regions[-1].id[1:]) if regions else 0)
@@ -58,9 +58,7 @@ def random_regions(rng: random.Random, label: str, size: tuple[int, int], taken:
         side = rng.uniform(0.04, 0.2) * size[0]
         x, y = rng.uniform(0, size[0] - side), rng.uniform(0, size[1] - side)
         box = (x, y, x + side, y + side * rng.uniform(0.7, 1.3))
-        out.append(
-            Region(id=f"R{taken}", label=label, kind="box", box_xyxy_px=box, score=rng.random(), skill="detect")
-        )
+        out.append(Region(id=f"R{taken}", label=label, kind="box", box_xyxy_px=box, score=rng.random(), skill="detect"))
     return out
 
 

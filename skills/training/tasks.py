@@ -1,6 +1,7 @@
-"""What the decoder is taught: for each task a prompt and a target, drawn from images the tower has encoded, or from language alone.
+"""What the decoder is taught: for each task a prompt and a target, from images the tower has encoded or language alone.
 
-The base learns to describe an image, to name a region and to restate a question; each skill's adapter then learns its own task.
+The base learns to describe an image, to name a region and to restate a question; each skill's adapter then learns its
+own task.
 A draw is a function of seed and index alone.
 """
 
@@ -36,7 +37,10 @@ CELLS = LABELS[:3]
 
 @dataclass(frozen=True)
 class Encoded:
-    """One (augmented) image as the decoder sees it: tokens (T, size); slots that name the true objects of each label; true counts."""
+    """One (augmented) image as the decoder sees it.
+
+    tokens (T, size); slots: those that name the true objects of each label; counts: the true numbers.
+    """
 
     kind: str
     tokens: Tensor

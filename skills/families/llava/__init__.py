@@ -1,1 +1,1 @@
-"""The LLaVA family and the embedded default: a convolutional tower that proposes regions, and a small decoder that names them."""
+"""The LLaVA family and the embedded default: a tower that proposes regions, a small decoder that names them."""

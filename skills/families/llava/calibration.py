@@ -1,4 +1,4 @@
-"""What was measured on images kept back from training: how typical an image is of its kind, how far a head's ellipse is off."""
+"""What was measured on images kept back from training: how typical one is of its kind, how far a head is off."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class Cloud:
 class Calibration:
     """clouds: of each kind; distances: those of held-out images of the kind to their nearest cloud, sorted.
 
-    head_sigma: one standard deviation of the head's axes, relative to its mean radius. Kept in ``calibration.json`` (numbers)
-    and ``calibration.npz`` (clouds) beside the model.
+    head_sigma: one standard deviation of the head's axes, relative to its mean radius. Kept in ``calibration.json``
+    (numbers) and ``calibration.npz`` (clouds) beside the model.
     """
 
     clouds: dict[str, tuple[Cloud, ...]] = field(default_factory=dict)

@@ -1,4 +1,6 @@
-"""The dialect of the embedded model: typed arguments to a prompt, typed targets to text and back. Training and inference share it.
+"""The dialect of the embedded model: typed arguments to prompts, typed targets to text and back.
+
+Training and inference share it.
 
 A region is *named* by its slot, ``<r7>``, not spelled: the slot stands for a proposal of the tower, whose box is exact.
 """

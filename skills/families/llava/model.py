@@ -1,4 +1,4 @@
-"""The embedded architecture: ``LlavaForConditionalGeneration`` over the tower, with a four-layer Llama for a decoder."""
+"""The embedded architecture: ``LlavaForConditionalGeneration`` over the tower, with a four-layer Llama as decoder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def new_model(
 
 
 def embed(model: LlavaForConditionalGeneration, input_ids: Tensor, image_tokens: Tensor | None) -> Tensor:
-    """Input embeddings (B, L, hidden) with the projected tower tokens (N, T, size) of the N rows that have an image, in order.
+    """Input embeddings (B, L, hidden) with the projected tokens (N, T, size) of the N rows with an image, in order.
 
     The same thing as passing ``pixel_values``, from an image that was encoded before.
     """

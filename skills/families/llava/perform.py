@@ -65,8 +65,9 @@ def count(session: LlavaSession, args: SubjectArgs) -> CountResult:
 
 
 def slot_probabilities(session: LlavaSession, made: Generated) -> dict[int, float]:
-    """How probable each slot is by the model's own words: of a named one, that of its token; of one that was passed over, the
-    probability it had where it would have come.
+    """How probable each slot is by the model's own words.
+
+    Of a named one, that of its token; of one that was passed over, the probability it had where it would have come.
     """
     slot_ids = session.model.slot_ids
     names = {token: slot for slot, token in enumerate(slot_ids)}
@@ -81,7 +82,7 @@ def slot_probabilities(session: LlavaSession, made: Generated) -> dict[int, floa
 
 
 def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[list[tuple[int, float]], Generated, bool]:
-    """The slots that a generation names, with their probabilities, best first; with ``exactly_count`` the most probable so many."""
+    """The slots that a generation names, with their probabilities, best first; with ``exactly_count`` so many."""
     made = session.generate(skill, dialect.find_prompt(skill, args.structure))
     used = int((session.proposals.score[0] > 0).sum())
     slots = dialect.parse_slots(made.text, used)
@@ -107,7 +108,7 @@ def detect(session: LlavaSession, args: FindArgs) -> FindResult:
             score=p,
             sigma_px=box_sigma_px(boxes[slot]),
             skill="detect",
-        )  # fmt: skip
+        )
         for i, (slot, p) in enumerate(found)
     ]
     return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
@@ -129,7 +130,7 @@ def point(session: LlavaSession, args: FindArgs) -> FindResult:
                 score=p,
                 sigma_px=box_sigma_px(boxes[slot]),
                 skill="point",
-            )  # fmt: skip
+            )
         )
     return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
 

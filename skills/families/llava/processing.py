@@ -13,7 +13,7 @@ MEAN, STD = 0.5, 0.25
 
 
 def fit_into(rgb_u8: np.ndarray, width_px: int, height_px: int) -> tuple[np.ndarray, FrameMap2D]:
-    """Resize (H, W, 3) uint8 into height_px × width_px, antialiased, black bars around; and the map from the one to the other."""
+    """Resize (H, W, 3) uint8 into height_px × width_px, antialiased, black bars around; and the map there."""
     height, width = rgb_u8.shape[:2]
     box = letterbox(width, height, width_px, height_px)
     canvas = np.zeros((height_px, width_px, 3), np.uint8)

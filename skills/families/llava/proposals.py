@@ -1,4 +1,4 @@
-"""From dense heads to proposals: peaks of the heat map, their boxes, one ellipse for the head. Model-input pixels throughout."""
+"""From dense heads to proposals: peaks of the heat map, their boxes, one ellipse for the head. Model-input pixels."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NMS_IOU = 0.55
 class Proposals(ModelOutput):
     """Candidate regions in order of falling score; slot k is row k. Coordinates in pixels of the letterboxed input.
 
-    box_xyxy_px (B, K, 4); label_scores (B, K, labels) in 0–1; score (B, K): the best label's; cell_index (B, K): the heat
-    map cell, row-major; ellipse (B, 5): centre x, y, semi major, semi minor in px, angle in radians from +x towards +y, the
-    one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
+    box_xyxy_px (B, K, 4); label_scores (B, K, labels) in 0–1; score (B, K): the best label's; cell_index (B, K): the
+    heat map cell, row-major; ellipse (B, 5): centre x, y, semi major, semi minor in px, angle in radians from +x to
+    +y, the one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
     """
 
     box_xyxy_px: Tensor | None = None
@@ -82,8 +82,8 @@ def propose(heat: Tensor, box: Tensor, ellipse: Tensor, mask: Tensor, slots: int
 def vote_boxes(boxes: Tensor, scores: Tensor, cell: Tensor, label: Tensor, size: tuple[int, int]) -> Tensor:
     """The boxes (B, K, 4) of the peaks ``cell``, each the mean of those that its 3×3 cells predict for the same object.
 
-    boxes (B, H × W, 4) and scores (B, H × W, labels) of all cells; a neighbour votes with its score for the peak's label if its
-    box has an IoU of at least a half with the peak's. Many guesses at one truth are better than one, as with the ellipse.
+    boxes (B, H × W, 4) and scores (B, H × W, labels) of all cells; a neighbour votes with its score for the peak's
+    label if its box has an IoU of at least a half with the peak's. Many guesses at one truth are better than one.
     """
     height, width = size
     y, x = cell.div(width, rounding_mode="floor"), cell % width
@@ -117,7 +117,7 @@ def suppressed(boxes: Tensor, score: Tensor) -> Tensor:
 
 
 def vote_ellipse(ellipse: Tensor, head_score: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """The head's ellipse (B, 5) and its spread (B,): the mean over the cells around the best head cell, which all predict it.
+    """The head's ellipse (B, 5) and its spread (B,): the mean over the cells around the best head cell.
 
     Neighbouring cells are many guesses at one truth: their mean is better than any, their spread is an uncertainty.
     """
@@ -161,8 +161,8 @@ def shape_matrix(ellipse: Tensor) -> Tensor:
 def blend_with_mask(voted: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """The mean of the voted ellipse (B, 5) and the ellipse of the soft mask's moments, and how far apart they are (B,).
 
-    Regression and segmentation err differently: on held-out heads the mean of the two halves neither's tail. A mask whose
-    area is not within a third of the voted one's is left out.
+    Regression and segmentation err differently: on held-out heads the mean of the two halves neither's tail. A mask
+    whose area is not within a third of the voted one's is left out.
     """
     height, width = mask.shape[-2:]
     ys, xs = torch.meshgrid(

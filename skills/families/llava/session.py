@@ -45,7 +45,7 @@ class Generated:
 
 
 class LlavaSession:
-    """See the module's docstring. window_xyxy_px: the part of the displayed image that is looked at; None for all of it."""
+    """See the module's docstring. window_xyxy_px: the part of the displayed image to look at; None for all of it."""
 
     def __init__(
         self,

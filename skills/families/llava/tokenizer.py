@@ -1,4 +1,4 @@
-"""The embedded model's tokenizer: a small BPE over its own language, with one token for every region slot and structure key."""
+"""The embedded model's tokenizer: a small BPE over its own language, one token for each slot and structure key."""
 
 from __future__ import annotations
 

@@ -79,9 +79,9 @@ class Block(nn.Module):
 class Dense(ModelOutput):
     """The dense heads, before proposals are made of them. Strides are of the letterboxed input.
 
-    heat (B, labels, H/8, W/8): logits of object centres; box (B, 4, H/8, W/8): log distances left, top, right, bottom in
-    units of 8 px; ellipse (B, 6, H/16, W/16): centre offset x, y in units of 16 px, log semi axes in the same unit, cos and
-    sin of twice the angle; mask (B, 1, H/8, W/8): logit of lying inside a head; kind (B, kinds): logits;
+    heat (B, labels, H/8, W/8): logits of object centres; box (B, 4, H/8, W/8): log distances left, top, right,
+    bottom in units of 8 px; ellipse (B, 6, H/16, W/16): centre offset x, y in units of 16 px, log semi axes in the same
+    unit, cos and sin of twice the angle; mask (B, 1, H/8, W/8): logit of lying inside a head; kind (B, kinds): logits;
     embedding (B, C): the pooled feature, for typicality; features (B, F, H/8, W/8).
     """
 
@@ -123,7 +123,7 @@ class Tower(PreTrainedModel):
     def __init__(self, config: TowerConfig) -> None:
         super().__init__(config)
         c, f = config.channels, config.feature_size
-        # Four pixels become twelve channels first: a convolution over three channels is the slowest part of a CPU's step.
+        # Four pixels become twelve channels first: a convolution over three is the slowest part of a CPU's step.
         self.stem = nn.Sequential(
             nn.PixelUnshuffle(2), nn.Conv2d(12, c[0], 3, 2, 1, bias=False), nn.BatchNorm2d(c[0]), nn.ReLU()
         )
@@ -187,7 +187,7 @@ class Tower(PreTrainedModel):
         """(B, tokens, hidden_size): slots first, in order of score, then the grid of the whole picture."""
         size, f = self.config.hidden_size, self.config.feature_size
         features = F.layer_norm(dense.features.float().permute(0, 2, 3, 1), (f,))
-        batch, _, width, _ = features.shape
+        batch = len(features)
         flat = features.reshape(batch, -1, f)
         at = proposals.cell_index[..., None].expand(-1, -1, f)
         scale = torch.tensor([self.config.width_px, self.config.height_px] * 2, device=flat.device)
