@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fiducial.skills.adapters import load_adapters
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
 from fiducial.skills.families.llava.calibration import Calibration
-from fiducial.skills.families.llava.grammar import IntentGrammar
+from fiducial.skills.families.llava.grammar import Grammars
 from fiducial.skills.families.llava.session import LlavaSession
 from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
 from fiducial.tools.errors import InputError
@@ -47,9 +47,9 @@ class LlavaModel:
         return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))
 
     @cached_property
-    def grammar(self) -> IntentGrammar:
+    def grammars(self) -> Grammars:
         """For constrained decoding."""
-        return IntentGrammar(self.tokenizer)
+        return Grammars(self.tokenizer, self.slot_ids)
 
     def open(self, image: Image) -> LlavaSession:
         """A session on one image."""

@@ -35,31 +35,30 @@ UNKNOWN = Intent(task="unknown")
 
 
 def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
-    """Question to intent, from language alone. Free at first; where that does not parse, again within the grammar."""
+    """Question to intent, from language alone."""
     prompt = dialect.understand_prompt(args.question)
-    made = session.generate("understand", prompt, with_image=False)
+    made = session.generate("understand", prompt, with_image=False, allowed=session.model.grammars.intent)
     intent = dialect.parse_intent(made.text)
-    if intent is None:
-        made = session.generate("understand", prompt, with_image=False, allowed=session.model.grammar.allowed)
-        intent = dialect.parse_intent(made.text)
     parsed = intent is not None
     return UnderstandResult(intent=intent or UNKNOWN, confidence=made.confidence, parsed=parsed, text=made.text)
 
 
 def answer(session: LlavaSession, args: AnswerArgs) -> AnswerResult:
     """Presence of a structure, or the kind of image."""
+    grammars = session.model.grammars
     if args.intent.task == "kind" or args.intent.structure is None:
-        made = session.generate("answer", dialect.KIND_PROMPT)
+        made = session.generate("answer", dialect.KIND_PROMPT, allowed=grammars.kind)
         kind = dialect.parse_kind(made.text)
         return AnswerResult(value=kind, confidence=made.confidence, parsed=kind is not None, text=made.text)
-    made = session.generate("answer", dialect.presence_prompt(args.intent.structure))
+    made = session.generate("answer", dialect.presence_prompt(args.intent.structure), allowed=grammars.presence)
     present = dialect.parse_presence(made.text)
     return AnswerResult(value=present, confidence=made.confidence, parsed=present is not None, text=made.text)
 
 
 def count(session: LlavaSession, args: SubjectArgs) -> CountResult:
     """How many."""
-    made = session.generate("count", dialect.find_prompt("count", args.structure))
+    prompt = dialect.find_prompt("count", args.structure)
+    made = session.generate("count", prompt, allowed=session.model.grammars.count)
     number = dialect.parse_count(made.text)
     return CountResult(count=number, confidence=made.confidence, parsed=number is not None, text=made.text)
 
@@ -83,8 +82,9 @@ def slot_probabilities(session: LlavaSession, made: Generated) -> dict[int, floa
 
 def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[list[tuple[int, float]], Generated, bool]:
     """The slots that a generation names, with their probabilities, best first; with ``exactly_count`` so many."""
-    made = session.generate(skill, dialect.find_prompt(skill, args.structure))
     used = int((session.proposals.score[0] > 0).sum())
+    prompt = dialect.find_prompt(skill, args.structure)
+    made = session.generate(skill, prompt, allowed=session.model.grammars.slots(used))
     slots = dialect.parse_slots(made.text, used)
     probability = slot_probabilities(session, made)
     chosen = [] if slots is None else slots

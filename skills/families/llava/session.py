@@ -31,7 +31,7 @@ MAX_NEW_TOKENS = 200
 
 @dataclass(frozen=True)
 class Generated:
-    """A generation: its text, ids, the probability of each token, and each step's distribution over the vocabulary."""
+    """A generation: its text, ids, the probability of each token, and each step's distribution over what was allowed."""
 
     text: str
     ids: tuple[int, ...]
@@ -141,12 +141,12 @@ class LlavaSession:
                 do_sample=seed is not None,
                 prefix_allowed_tokens_fn=None if allowed is None else lambda _, done: allowed(done.tolist()),
                 return_dict_in_generate=True,
-                output_logits=True,
+                output_scores=True,
                 pad_token_id=tokenizer.pad_token_id,
                 eos_token_id=tokenizer.eos_token_id,
             )
         done = out.sequences[0].tolist()
-        steps = torch.stack([logits[0].float() for logits in out.logits]).softmax(-1)
+        steps = torch.stack([logits[0].float() for logits in out.scores]).softmax(-1)
         probabilities = steps[torch.arange(len(steps)), torch.tensor(done[: len(steps)])].tolist()
         text_ids = [i for i in done if i not in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
         return Generated(tokenizer.decode(text_ids).strip(), tuple(text_ids), tuple(probabilities), steps)
