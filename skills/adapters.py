@@ -77,7 +77,8 @@ def load_adapters(model: PreTrainedModel, base: Path, folder: Path) -> PeftModel
         except (RuntimeError, ValueError, KeyError, TypeError, OSError, SafetensorError) as error:
             why = str(error).partition("\n")[0]
             raise InputError(f"the adapter {path} does not fit the base ({why}); train or copy it again") from None
-        applied = set(get_peft_model_state_dict(peft, adapter_name=skill))
+        # Without the last argument PEFT asks the model hub for a base of this name, over the network.
+        applied = set(get_peft_model_state_dict(peft, adapter_name=skill, save_embedding_layers=False))
         if stored != applied:
             odd = sorted(stored ^ applied)[0]
             side = "is not in the model" if odd in stored else "is missing from the file"

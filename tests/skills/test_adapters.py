@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,16 @@ def test_every_skill_has_an_adapter_that_loads(tiny_base: Path, tiny_adapters: P
     assert read_manifest(tiny_adapters / "count", base_hash(tiny_base))["skill"] == "count"
     model = load_llava(tiny_base, tiny_adapters)
     assert set(model.peft.peft_config) == set(SKILLS)
+
+
+def test_loading_asks_nobody_over_the_network(
+    tiny_base: Path, adapter_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: asked.append(a[0]) or real(*a, **k))
+    load_llava(tiny_base, adapter_copy)
+    assert not asked
 
 
 def test_the_stored_weights_are_those_in_the_model(tiny_base: Path, adapter_copy: Path) -> None:
