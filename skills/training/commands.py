@@ -53,6 +53,8 @@ def pretrain(
     images = encoded_corpus(tower, root, work / IMAGES)
     recipe = replace(recipes.BASE, seed=seed, steps=bounded(recipes.BASE.steps, max_steps))
     model = fit(new_model(tower, tokenizer), tokenizer, "base", images, recipe, work / "base", resume)
+    recipe = replace(recipes.PROJECTOR, seed=seed + 1, steps=bounded(recipes.PROJECTOR.steps, max_steps))
+    model = fit(model, tokenizer, "pictures", images, recipe, work / "projector", resume)
     save_base(model, tokenizer, out / "base")
     calibrate(out / "base", root)
 

@@ -17,13 +17,15 @@ from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.training.tasks import Encoded, Example, draw_example
 
-DECODER_LINEARS = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
+LINEARS = (
+    r".*(language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj|multi_modal_projector\.linear_[12])"
+)
 IGNORED = -100
 
 
 @dataclass(frozen=True)
 class FitRecipe:
-    """Numbers of one fit. rank 0 trains projector and decoder in full, which makes a base."""
+    """Numbers of one fit. rank 0 trains projector and decoder in full (or the projector only), which makes a base."""
 
     steps: int
     batch_size: int = 32
@@ -33,6 +35,7 @@ class FitRecipe:
     rank: int = 0
     alpha: int = 32
     dropout: float = 0.0
+    projector_only: bool = False
     seed: int = 0
 
 
@@ -53,11 +56,17 @@ class Drawn(Dataset[dict[str, Any]]):
 
 
 def tokenise(example: Example, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """Ids and labels; only the target is learned."""
+    """Ids and labels; only the targets are learned."""
     tokens = None if example.image is None else example.image.tokens
-    prompt = prompt_ids(tokenizer, example.prompt, 0 if tokens is None else len(tokens))
-    target = [*tokenizer(example.target, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-    return {"input_ids": prompt + target, "labels": [IGNORED] * len(prompt) + target, "image_tokens": tokens}
+    ids: list[int] = []
+    labels: list[int] = []
+    for prompt, target in ((example.prompt, example.target), *example.more):
+        asked = prompt_ids(tokenizer, prompt, 0 if tokens is None or ids else len(tokens))
+        said = [*tokenizer(target, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        asked = asked[1:] if ids else asked  # one <bos> for all turns
+        ids += asked + said
+        labels += [IGNORED] * len(asked) + said
+    return {"input_ids": ids, "labels": labels, "image_tokens": tokens}
 
 
 def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, Tensor]:
@@ -89,10 +98,8 @@ class TokenTrainer(Trainer):
 
 
 def lora(recipe: FitRecipe) -> LoraConfig:
-    """LoRA on every linear layer of the decoder."""
-    return LoraConfig(
-        r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=DECODER_LINEARS
-    )
+    """LoRA on every linear layer of the projector and the decoder."""
+    return LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=LINEARS)
 
 
 def fit(
@@ -107,6 +114,8 @@ def fit(
     """Train ``base`` (projector and decoder, tower frozen) or one skill's adapter. Returns the trained (PEFT) model."""
     torch.manual_seed(recipe.seed)
     model.model.vision_tower.requires_grad_(False).eval()
+    if recipe.projector_only:
+        model.model.language_model.requires_grad_(False)
     trained: nn.Module = get_peft_model(model, lora(recipe)) if recipe.rank else model
     arguments = TrainingArguments(
         output_dir=str(out),

@@ -12,12 +12,14 @@ DENSE = (
     DenseRecipe(steps=1000, learning_rate=8e-4, mixture=(0.7, 0.24, 0.06), real=12.0, gentle=0.85, seed=2),
 )
 BASE = FitRecipe(steps=1400, batch_size=32, learning_rate=1.2e-3)
+# Then the projector alone, through the frozen decoder: adapters that read language only stay as they are.
+PROJECTOR = FitRecipe(steps=400, learning_rate=2e-3, projector_only=True, seed=1)
 ADAPTER = {
-    "understand": FitRecipe(steps=1100, batch_size=48, learning_rate=3e-3, rank=16),
-    "answer": FitRecipe(steps=200, learning_rate=3e-3, rank=16),
-    "count": FitRecipe(steps=400, learning_rate=3e-3, rank=16),
-    "detect": FitRecipe(steps=400, learning_rate=3e-3, rank=16),
-    "point": FitRecipe(steps=300, learning_rate=3e-3, rank=16),
-    "landmark": FitRecipe(steps=120, learning_rate=3e-3, rank=16),
+    "understand": FitRecipe(steps=2200, batch_size=48, learning_rate=2.5e-3, rank=32, alpha=64),
+    "answer": FitRecipe(steps=150, learning_rate=2.5e-3, rank=16),
+    "count": FitRecipe(steps=300, learning_rate=2.5e-3, rank=32, alpha=64),
+    "detect": FitRecipe(steps=450, learning_rate=2.5e-3, rank=32, alpha=64),
+    "point": FitRecipe(steps=300, learning_rate=2.5e-3, rank=32, alpha=64),
+    "landmark": FitRecipe(steps=60, learning_rate=2.5e-3, rank=16),
     "explain": FitRecipe(steps=500, learning_rate=3e-3, rank=16),
 }

@@ -50,11 +50,15 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt, its target, and the image it is about (None for language alone)."""
+    """A prompt, its target, and the image it is about (None for language alone); more turns about the same image.
+
+    Several turns share one image: its tokens are most of a sequence, so that a turn more costs little.
+    """
 
     prompt: str
     target: str
     image: Encoded | None = None
+    more: tuple[tuple[str, str], ...] = ()
 
 
 @torch.no_grad()
@@ -133,32 +137,41 @@ def explain(rng: random.Random) -> Example:
     )
 
 
+def turns(image: Encoded, pairs: Sequence[tuple[str, str]]) -> Example:
+    """One example of several turns about an image."""
+    (prompt, target), *more = pairs
+    return Example(prompt, target, image, tuple(more))
+
+
+def structures_for(image: Encoded, rng: random.Random) -> list[str]:
+    """The structures to ask for, in any order: those that belong to such an image, now and then a foreign one."""
+    own = [*{"blood_smear": CELLS, "head_ultrasound": ("head",)}.get(image.kind, LABELS)]
+    if rng.random() < 0.1:
+        own.append(rng.choice(LABELS))
+    rng.shuffle(own)
+    return own
+
+
 def present(image: Encoded, rng: random.Random) -> Example:
-    """Presence of a structure, or the kind of image."""
-    if rng.random() < 0.2:
-        return Example(dialect.KIND_PROMPT, image.kind, image)
-    label = structure_for(image, rng)
-    return Example(dialect.presence_prompt(label), dialect.render_presence(image.counts[label] > 0), image)
-
-
-def structure_for(image: Encoded, rng: random.Random) -> str:
-    """A structure to ask for: mostly one that belongs to such an image."""
-    own = {"blood_smear": CELLS, "head_ultrasound": ("head",)}.get(image.kind, LABELS)
-    return rng.choice(own if rng.random() < 0.95 else LABELS)
+    """Presence of every structure, and the kind of image."""
+    labels = structures_for(image, rng)
+    pairs = [(dialect.presence_prompt(k), dialect.render_presence(image.counts[k] > 0)) for k in labels]
+    pairs.insert(rng.randrange(len(pairs) + 1), (dialect.KIND_PROMPT, image.kind))
+    return turns(image, pairs)
 
 
 def count(image: Encoded, rng: random.Random) -> Example:
-    """How many."""
-    label = structure_for(image, rng)
-    return Example(dialect.find_prompt("count", label), dialect.render_count(image.counts[label]), image)
+    """How many of every structure."""
+    labels = structures_for(image, rng)
+    return turns(image, [(dialect.find_prompt("count", k), dialect.render_count(image.counts[k])) for k in labels])
 
 
 def find(skill: str) -> Callable[[Encoded, random.Random], Example]:
     """Which slots: for ``detect``, ``point`` and ``landmark``."""
 
     def task(image: Encoded, rng: random.Random) -> Example:
-        label = "head" if skill == "landmark" else structure_for(image, rng)
-        return Example(dialect.find_prompt(skill, label), dialect.render_slots(image.slots[label]), image)
+        labels = ["head"] if skill == "landmark" else structures_for(image, rng)
+        return turns(image, [(dialect.find_prompt(skill, k), dialect.render_slots(image.slots[k])) for k in labels])
 
     return task
 
@@ -177,6 +190,8 @@ SKILLS = tuple(sorted((*ON_IMAGES, *ON_LANGUAGE)))
 def draw_example(task: str, images: Sequence[Encoded], seed: int, index: int) -> Example:
     """Example ``index`` of a skill, or of the ``base``: half of its examples are about images, half are language."""
     rng = random.Random(f"{seed}-{task}-{index}")
+    if task == "pictures":
+        return describe(rng.choice(images)) if rng.random() < 0.8 else name_region(rng.choice(images), rng)
     if task == "base":
         kind = rng.random()
         if kind < 0.45:

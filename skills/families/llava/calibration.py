@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from fiducial.tools.errors import InputError
 
 DEFAULT_HEAD_SIGMA = 0.03
+DEFAULT_INCLUSION = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ class Cloud:
 class Calibration:
     """clouds: of each kind; distances: those of held-out images of the kind to their nearest cloud, sorted.
 
-    head_sigma: one standard deviation of the head's axes, relative to its mean radius. Kept in ``calibration.json``
-    (numbers) and ``calibration.npz`` (clouds) beside the model.
+    head_sigma: one standard deviation of the head's axes, relative to its mean radius. inclusion: of each structure,
+    the probability from which a proposal is named. Kept in ``calibration.json`` (numbers) and ``calibration.npz`` (clouds).
     """
 
     clouds: dict[str, tuple[Cloud, ...]] = field(default_factory=dict)
     distances: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     head_sigma: float = DEFAULT_HEAD_SIGMA
+    inclusion: dict[str, float] = field(default_factory=dict)
 
     def typicality(self, kind: str, embedding: ArrayLike) -> float:
         """Conformal p-value (Vovk et al. 2005; Bates et al. 2023): the share of held-out images at least as far out.
@@ -66,6 +68,7 @@ class Calibration:
         """Write both files; ``policy`` holds thresholds for the controller."""
         document = {
             "head_sigma": self.head_sigma,
+            "inclusion": self.inclusion,
             "held_out": {kind: len(values) for kind, values in self.distances.items()},
             "policy": policy,
         }
@@ -88,7 +91,8 @@ class Calibration:
                 data = {name: np.asarray(arrays[name], np.float64) for name in arrays.files}
             kinds = sorted({name.split("/")[0] for name in data})
             clouds = {kind: _clouds(data, kind) for kind in kinds}
-            return cls(clouds, {kind: data[f"{kind}/distances"] for kind in kinds}, float(numbers["head_sigma"]))
+            distances = {kind: data[f"{kind}/distances"] for kind in kinds}
+            return cls(clouds, distances, float(numbers["head_sigma"]), dict(numbers.get("inclusion", {})))
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InputError(
                 f"the calibration in {folder} cannot be read ({error}); calibrate the model again"

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from fiducial.skills.adapters import load_adapters
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
-from fiducial.skills.families.llava.calibration import Calibration
+from fiducial.skills.families.llava.calibration import DEFAULT_INCLUSION, Calibration
+from fiducial.skills.families.llava.dialect import NONE
 from fiducial.skills.families.llava.grammar import Grammars
+from fiducial.skills.families.llava.inclusion import Inclusion
 from fiducial.skills.families.llava.session import LlavaSession
 from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
 from fiducial.tools.errors import InputError
@@ -46,10 +48,16 @@ class LlavaModel:
         """The token of each region slot."""
         return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))
 
+    def inclusion(self, structure: str, used: int) -> Inclusion:
+        """Decides one list of slots at the structure's threshold; used: slots that hold a proposal."""
+        none = self.tokenizer(NONE, add_special_tokens=False)["input_ids"][0]
+        threshold = self.calibration.inclusion.get(structure, DEFAULT_INCLUSION)
+        return Inclusion(self.slot_ids[:used], none, self.tokenizer.eos_token_id, threshold)
+
     @cached_property
     def grammars(self) -> Grammars:
         """For constrained decoding."""
-        return Grammars(self.tokenizer, self.slot_ids)
+        return Grammars(self.tokenizer)
 
     def open(self, image: Image) -> LlavaSession:
         """A session on one image."""

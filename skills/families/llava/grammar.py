@@ -7,14 +7,12 @@ says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from transformers import PreTrainedTokenizerFast
 
 from fiducial.skills.datasets.language import next_words
 from fiducial.skills.families.llava import dialect
-
-Allowed = Callable[[list[int]], list[int]]
 
 
 def intent_lines(prefix: tuple[str, ...] = ()) -> Iterator[str]:
@@ -43,26 +41,10 @@ class Grammar:
 
 
 class Grammars:
-    """The grammar of every skill that has one."""
+    """The grammar of every skill that has a finite one; lists of slots are decided by ``inclusion``."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, slot_ids: Sequence[int]) -> None:
-        self._end, self._slot_ids = int(tokenizer.eos_token_id), tuple(slot_ids)
-        self._none = tuple(tokenizer(dialect.NONE, add_special_tokens=False)["input_ids"])
+    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.intent = Grammar(tokenizer, intent_lines()).allowed
         self.presence = Grammar(tokenizer, dialect.YES_NO).allowed
         self.kind = Grammar(tokenizer, dialect.KIND_WORDS).allowed
         self.count = Grammar(tokenizer, (dialect.render_count(n) for n in range(dialect.MAX_COUNT + 1))).allowed
-
-    def slots(self, used: int) -> Allowed:
-        """``none``, or the slots below ``used`` in rising order."""
-        names = {token: slot for slot, token in enumerate(self._slot_ids[:used])}
-
-        def allowed(done: list[int]) -> list[int]:
-            if done and done[-1] in names:
-                return [*self._slot_ids[names[done[-1]] + 1 : used], self._end]
-            if not done:
-                return [*self._slot_ids[:used], self._none[0]]
-            rest = self._none[len(done) :]
-            return [rest[0]] if rest else [self._end]
-
-        return allowed

@@ -63,35 +63,20 @@ def count(session: LlavaSession, args: SubjectArgs) -> CountResult:
     return CountResult(count=number, confidence=made.confidence, parsed=number is not None, text=made.text)
 
 
-def slot_probabilities(session: LlavaSession, made: Generated) -> dict[int, float]:
-    """How probable each slot is by the model's own words.
-
-    Of a named one, that of its token; of one that was passed over, the probability it had where it would have come.
-    """
-    slot_ids = session.model.slot_ids
-    names = {token: slot for slot, token in enumerate(slot_ids)}
-    probability: dict[int, float] = {}
-    last = -1
-    for token, step in zip([*made.ids, None], made.steps, strict=False):
-        upto = names[token] if token in names else len(slot_ids) - 1
-        for slot in range(last + 1, upto + 1):
-            probability[slot] = max(probability.get(slot, 0.0), float(step[slot_ids[slot]]))
-        last = max(last, upto if token in names else last)
-    return probability
+Found = list[tuple[int, float]]
 
 
-def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[list[tuple[int, float]], Generated, bool]:
-    """The slots that a generation names, with their probabilities, best first; with ``exactly_count`` so many."""
+def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[Found, Generated, bool]:
+    """The slots named, with their inclusion probabilities, best first; with ``exactly_count`` the likeliest so many."""
     used = int((session.proposals.score[0] > 0).sum())
-    prompt = dialect.find_prompt(skill, args.structure)
-    made = session.generate(skill, prompt, allowed=session.model.grammars.slots(used))
+    inclusion = session.model.inclusion(args.structure, used)
+    made = session.generate(skill, dialect.find_prompt(skill, args.structure), inclusion=inclusion)
     slots = dialect.parse_slots(made.text, used)
-    probability = slot_probabilities(session, made)
     chosen = [] if slots is None else slots
     if args.exactly_count is not None:
-        ranked = sorted((s for s in probability if s < used), key=lambda s: (s not in chosen, -probability[s]))
+        ranked = sorted(inclusion.probability, key=lambda s: (s not in chosen, -inclusion.probability[s]))
         chosen = ranked[: args.exactly_count]
-    found = sorted(((s, probability.get(s, 0.0)) for s in chosen), key=lambda pair: -pair[1])
+    found = sorted(((s, inclusion.probability[s]) for s in chosen), key=lambda pair: -pair[1])
     return found, made, slots is not None
 
 

@@ -12,8 +12,10 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
+from transformers import LogitsProcessorList
 
 from fiducial.skills.base import DomainEvidence
+from fiducial.skills.families.llava.inclusion import Inclusion
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.prompting import prompt_ids
@@ -31,7 +33,7 @@ MAX_NEW_TOKENS = 200
 
 @dataclass(frozen=True)
 class Generated:
-    """A generation: its text, ids, the probability of each token, and each step's distribution over what was allowed."""
+    """A generation: its text, ids, the probability of each token, and each step's distribution over what may follow."""
 
     text: str
     ids: tuple[int, ...]
@@ -121,11 +123,13 @@ class LlavaSession:
         *,
         with_image: bool = True,
         allowed: Callable[[list[int]], list[int]] | None = None,
+        inclusion: Inclusion | None = None,
         seed: int | None = None,
     ) -> Generated:
         """Greedy generation with the skill's adapter, or sampling where a seed is given.
 
-        allowed: from the ids generated so far to those that may follow (constrained decoding).
+        allowed: from the ids generated so far to those that may follow (constrained decoding); inclusion: decides
+        a list of slots.
         """
         model, tokenizer = self.model.peft, self.model.tokenizer
         tokens = self._encoded[0].hidden_states[-1] if with_image else None
@@ -140,6 +144,7 @@ class LlavaSession:
                 max_new_tokens=MAX_NEW_TOKENS,
                 do_sample=seed is not None,
                 prefix_allowed_tokens_fn=None if allowed is None else lambda _, done: allowed(done.tolist()),
+                logits_processor=None if inclusion is None else LogitsProcessorList([inclusion]),
                 return_dict_in_generate=True,
                 output_scores=True,
                 pad_token_id=tokenizer.pad_token_id,

@@ -200,6 +200,7 @@ class Tower(PreTrainedModel):
                 proposals.label_scores,
                 proposals.score[..., None],
                 slot,
+                2 * soft_bins(proposals.label_scores),
             ],
             dim=-1,
         )
@@ -211,6 +212,12 @@ class Tower(PreTrainedModel):
         return torch.cat(
             [F.pad(region, (0, size - region.shape[-1])), F.pad(context, (size - context.shape[-1], 0))], dim=1
         )
+
+
+def soft_bins(scores: Tensor, bins: int = 8) -> Tensor:
+    """(…, L) scores in 0–1 to (…, L × bins): how near each is to 0.05, 0.15, …: a threshold is one weight."""
+    centres = torch.linspace(0.05, 0.05 + 0.1 * (bins - 1), bins, device=scores.device)
+    return torch.exp(-(((scores[..., None] - centres) / 0.07) ** 2)).flatten(-2)
 
 
 def sinusoids(values: Tensor, frequencies: int = 6) -> Tensor:

@@ -1,0 +1,50 @@
+"""Decoding a list of slots by the probability that each belongs to it.
+
+A list in rising order is a chain of decisions, slot after slot: in or out. Greedy decoding names the slot that is
+most probable to come *next*, and among many uncertain ones that is always the first, however unlikely: it names far
+too many. Here each slot's inclusion probability is read off the same distribution, P(next is k) / P(next is k or
+later), and the slot is named if that reaches a threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import LogitsProcessor
+
+
+class Inclusion(LogitsProcessor):
+    """Turns next-token scores into the decisions; afterwards ``probability`` has each slot's inclusion probability."""
+
+    def __init__(self, slot_ids: Sequence[int], none_id: int, end_id: int, threshold: float) -> None:
+        self.slot_ids, self.none_id, self.end_id, self.threshold = tuple(slot_ids), none_id, end_id, threshold
+        self.probability: dict[int, float] = {}
+        self._next = 0
+        self._said_none = False
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (1, V) with all but the decided token at minus infinity."""
+        del input_ids
+        chosen = self._decide(scores[0].float().softmax(-1))
+        decided = torch.full_like(scores, -torch.inf)
+        decided[0, chosen] = 0.0
+        return decided
+
+    def _decide(self, p: Tensor) -> int:
+        if self._said_none:
+            return self.end_id
+        first = self._next == 0 and not self.probability
+        stop = self.none_id if first else self.end_id
+        rest = [float(p[token]) for token in self.slot_ids[self._next :]]
+        later = sum(rest) + float(p[stop])
+        for slot, mass in enumerate(rest, self._next):
+            self.probability[slot] = mass / later if later > 0 else 0.0
+            later -= mass
+            if self.probability[slot] >= self.threshold:
+                self._next = slot + 1
+                return self.slot_ids[slot]
+        self._next = len(self.slot_ids)
+        self._said_none = first
+        return stop
