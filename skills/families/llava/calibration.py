@@ -45,7 +45,7 @@ class Calibration:
     """clouds: of each kind; distances: those of held-out images of the kind to their nearest cloud, sorted.
 
     head_sigma: one standard deviation of the head's axes, relative to its mean radius. inclusion: of each structure,
-    the probability from which a proposal is named. Kept in ``calibration.json`` (numbers) and ``calibration.npz`` (clouds).
+    the probability from which a proposal is named. Kept in ``calibration.json`` (numbers) and ``calibration.npz``.
     """
 
     clouds: dict[str, tuple[Cloud, ...]] = field(default_factory=dict)
