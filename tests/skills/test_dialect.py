@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fiducial.skills.datasets.language import next_words, parse_intent, render_intent, sample_question
+from fiducial.skills.datasets.language import parse_intent, render_intent, sample_question
 from fiducial.skills.families.llava import dialect
-from fiducial.skills.families.llava.grammar import IntentGrammar
+from fiducial.skills.families.llava.grammar import Grammar, intent_lines
 from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.families.llava.tokenizer import CONTROL_TOKENS, SLOT_TOKENS
 
@@ -74,18 +74,6 @@ def test_texts_that_say_nothing_certain_are_refused() -> None:
         assert dialect.parse_count(text) is None
 
 
-def intent_lines() -> list[str]:
-    found, open_ = [], [[]]
-    while open_:
-        prefix = open_.pop()
-        for word in next_words(prefix):
-            if word:
-                open_.append([*prefix, word])
-            else:
-                found.append(" ".join(prefix))
-    return found
-
-
 def test_the_tokenizer_gives_back_every_text_of_the_dialect(tokenizer: PreTrainedTokenizerFast) -> None:
     texts = [*intent_lines(), "none", "yes", "no", *dialect.KIND_WORDS, *map(str, range(61)), "".join(SLOT_TOKENS)]
     texts.append("blood_smear red_cell 3 <r1><r2> white_cell 0 none")
@@ -107,7 +95,7 @@ def test_no_question_contains_a_control_token(tokenizer: PreTrainedTokenizerFast
 
 
 def test_the_grammar_admits_every_intent_as_it_is_trained(tokenizer: PreTrainedTokenizerFast) -> None:
-    grammar = IntentGrammar(tokenizer)
+    grammar = Grammar(tokenizer, intent_lines())
     for line in intent_lines():
         ids = [*tokenizer(line, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         for n, token in enumerate(ids):
@@ -117,7 +105,7 @@ def test_the_grammar_admits_every_intent_as_it_is_trained(tokenizer: PreTrainedT
 @settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_whatever_is_chosen_within_the_grammar_is_an_intent(tokenizer: PreTrainedTokenizerFast, seed: int) -> None:
-    grammar, rng, ids = IntentGrammar(tokenizer), random.Random(seed), []
+    grammar, rng, ids = Grammar(tokenizer, intent_lines()), random.Random(seed), []
     while not ids or ids[-1] != tokenizer.eos_token_id:
         ids.append(rng.choice(grammar.allowed(ids)))
         assert len(ids) < 40
@@ -128,5 +116,5 @@ def test_whatever_is_chosen_within_the_grammar_is_an_intent(tokenizer: PreTraine
 
 
 def test_what_is_outside_the_grammar_may_only_end(tokenizer: PreTrainedTokenizerFast) -> None:
-    grammar = IntentGrammar(tokenizer)
+    grammar = Grammar(tokenizer, intent_lines())
     assert grammar.allowed([tokenizer.convert_tokens_to_ids("<r3>")]) == [tokenizer.eos_token_id]
