@@ -12,7 +12,6 @@ import numpy as np
 from fiducial.tools.errors import InputError
 from fiducial.tools.phantoms.scene import Scene
 
-SCALE_KEY = "fiducial:scale"
 ULTRASOUND_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
@@ -46,8 +45,11 @@ def _write_png(scene: Scene, path: Path) -> None:
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
+    from fiducial.tools.images.raster import SCALE_KEY, scale_text
+
+    height, width = scene.rgb_u8.shape[:2]
     info = PngInfo()
-    info.add_text(SCALE_KEY, scene.scale.model_dump_json())
+    info.add_text(SCALE_KEY, scale_text(scene.scale, width, height))
     Image.fromarray(scene.rgb_u8).save(path, pnginfo=info, optimize=True)
 
 

@@ -1,4 +1,10 @@
-"""From a cell's box to its outline: the level half way between cell and background, to a fraction of a pixel."""
+"""From a cell's box to its outline: a smooth curve through the places where rays leave the cell.
+
+Rays that run into a neighbour say nothing; there the curve follows from the others and from the box. The curve is
+s(t) = 1 + Σ c_j f_j(t) in the unit disc of an ellipse (a shift, a size, a stretch, a turn: all ellipses near it; then
+two faint harmonics), fitted by iteratively reweighted least squares (Tukey's biweight) with a normal prior for the
+error of the box.
+"""
 
 from __future__ import annotations
 
@@ -9,32 +15,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiducial.tools.geometry.boxes import iou_matrix, valid_boxes
-from fiducial.tools.geometry.ellipses import fit_ellipse
-from fiducial.tools.geometry.masks import mask_contour
 from fiducial.tools.geometry.polygons import is_simple, polygon_area
-from fiducial.tools.record import Ellipse, Region
-from fiducial.tools.segment.stain import absorption, background_rgb
+from fiducial.tools.record import Region
+from fiducial.tools.segment.cell_rays import RAYS, SMOOTH_PX, Edges, find_edges, ray_directions
+from fiducial.tools.segment.stain import background_rgb
 
 Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
-MARGIN = 0.25  # of the box's side: room for a box that is off by a tenth, and for some background
-LEVEL = {"red_cell": 0.5, "platelet": 0.5, "white_cell": 0.35}  # a white cell's cytoplasm is paler than its nucleus
-SMOOTH_PX = 0.7
-LEAST_CONTRAST = 8.0  # grey levels between cell and background
+MARGIN = 0.9  # of the box's longer side: rays reach half as far again as the box, and the box may be off
 LEAST_IOU = 0.35  # of the outline's box with the given one
-EDGE_SIGMA_PX = 0.7  # of a clear edge: half of the usual blur
+LEAST_CLEAR, FEW = 0.25, 0.4  # of the rays
+# Prior of the curve, in radii: shift x, y; size, stretch; turn (the box knows nothing of it); harmonics 3 and 4.
+PRIOR_SD = np.array([0.06, 0.06, 0.05, 0.05, 0.12, 0.02, 0.02, 0.012, 0.012])
+SPREADS = (0.14, 0.07, 0.05)  # of the edges around the curve so far, pass by pass
+NEIGHBOURS = 3.0  # rays that err together
+FLOOR_PX = 0.16  # what the scatter of the edges does not show
+LOOSE = 0.82  # people draw boxes with room around the cell
+VERTICES = 144
 
 
 @dataclass(frozen=True)
 class Segment:
-    """An outline in stored pixels. score: IoU of its box with the given one. clipped: share that was cut off."""
+    """An outline in stored pixels. score: IoU of its box with the given one. clear: share of rays with a clear edge.
+
+    sigma_px: one standard deviation of the outline's place, from the scatter of the edges around it.
+    """
 
     polygon_xy_px: tuple[tuple[float, float], ...]
     area_px: float
-    ellipse_px: Ellipse | None
     score: float
-    clipped: float
+    clear: float
+    sigma_px: float
 
     def region(self, found: Region) -> Region:
         """The outline as a region of the record: a polygon that is a part of the region that it was found in."""
@@ -44,7 +55,7 @@ class Segment:
             kind="polygon",
             polygon_xy_px=self.polygon_xy_px,
             score=found.score,
-            sigma_px=EDGE_SIGMA_PX * (1.0 + 4.0 * self.clipped),
+            sigma_px=self.sigma_px,
             skill="segment_in_box",
             parent_id=found.id,
         )
@@ -53,30 +64,39 @@ class Segment:
 def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], structure_key: str) -> Segment | None:
     """The outline of the stained cell in a box, or None where nothing in it stands out or fills it.
 
-    rgb_u8: (height, width, 3). The box may be off by a tenth of its side. What a neighbour shares with the cell is
-    cut off at the ellipse inscribed in the box, widened by a tenth, and counted in ``clipped``.
+    rgb_u8: (height, width, 3). The box may be off by a tenth of its side. The outline is cut off at the image's edge.
     """
     height, width = rgb_u8.shape[:2]
-    x0, y0, x1, y1 = box_xyxy_px
     crop = _crop(box_xyxy_px, width, height)
-    field = _field(rgb_u8, crop, box_xyxy_px, LEVEL.get(structure_key, 0.5)) if crop else None
-    if crop is None or field is None:
+    if crop is None:
         return None
-    left, top, right, bottom = crop
-    grid_y, grid_x = np.mgrid[top:bottom, left:right] + 0.5
-    radius = np.hypot((grid_x - (x0 + x1) / 2) / (x1 - x0), (grid_y - (y0 + y1) / 2) / (y1 - y0)) * 2
-    borders = (left > 0, top > 0, right < width, bottom < height)
-    cell, clipped = _component(field > 0.5, radius, borders)
-    contour = None if cell is None else _contour(field, cell)
-    if contour is None:
+    loss, corner = _green_loss(rgb_u8, crop), np.array(crop[:2], dtype=np.float64)
+    box = np.array(box_xyxy_px, dtype=np.float64)
+    center, axes = (box[:2] + box[2:]) / 2 - corner, np.diag((box[2:] - box[:2]) / 2)
+    axes = axes * _tightness(loss, center, axes, structure_key)
+    prior = PRIOR_SD * np.where(_at_border(box, width, height), 3.0, 1.0)
+    for spread in SPREADS:
+        edges = find_edges(loss, center, axes, spread, structure_key)
+        if edges is None or edges.clear.mean() < LEAST_CLEAR:
+            return None
+        curve, deviation = _fit(edges, prior)
+        if spread != SPREADS[-1]:
+            center, axes = _moved(center, axes, curve)
+    radius_px = float(np.sqrt(np.linalg.det(axes)))
+    sigma_px = float(np.hypot(deviation * radius_px, FLOOR_PX))
+    outline = _polygon(center + corner, axes, curve, (width, height))
+    return _segment(outline, box_xyxy_px, float(edges.clear.mean()), sigma_px)
+
+
+def _segment(outline: Floats, box_xyxy_px: Sequence[float], clear: float, sigma_px: float) -> Segment | None:
+    """The outline with its figures, or None where it does not fill the box."""
+    if len(outline) < 3 or not is_simple(outline):
         return None
-    contour += (left, top)
-    box = (*contour.min(axis=0), *contour.max(axis=0))
-    score = float(iou_matrix([box], [box_xyxy_px])[0, 0])
-    if score < LEAST_IOU or not is_simple(contour):
+    score = float(iou_matrix([(*outline.min(axis=0), *outline.max(axis=0))], [box_xyxy_px])[0, 0])
+    if score < LEAST_IOU:
         return None
-    outline = tuple((float(x), float(y)) for x, y in contour)
-    return Segment(outline, polygon_area(contour), fit_ellipse(contour), score, clipped)
+    vertices = tuple((float(x), float(y)) for x, y in outline)
+    return Segment(vertices, polygon_area(outline), score, clear, sigma_px)
 
 
 def _crop(box_xyxy_px: Sequence[float], width: int, height: int) -> tuple[int, int, int, int] | None:
@@ -90,64 +110,67 @@ def _crop(box_xyxy_px: Sequence[float], width: int, height: int) -> tuple[int, i
     return (left, top, right, bottom) if min(right - left, bottom - top) >= 4 else None
 
 
-def _field(
-    rgb_u8: NDArray[np.uint8], crop: tuple[int, int, int, int], box: Sequence[float], level: float
-) -> Floats | None:
-    """Absorption in the crop, 0.5 where it is ``level`` of the way from background to cell; None if flat."""
+def _green_loss(rgb_u8: NDArray[np.uint8], crop: tuple[int, int, int, int]) -> Floats:
+    """(height, width) of the crop: how much green is lost against the image's background, in grey levels, smoothed."""
     from scipy.ndimage import gaussian_filter
 
     left, top, right, bottom = crop
-    stain = absorption(rgb_u8[top:bottom, left:right], background_rgb(rgb_u8))
-    stain = gaussian_filter(stain, SMOOTH_PX)
-    x0, y0, x1, y1 = box
-    rows = slice(int(max(0, y0 + 0.15 * (y1 - y0) - top)), int(np.ceil(y1 - 0.15 * (y1 - y0) - top)))
-    columns = slice(int(max(0, x0 + 0.15 * (x1 - x0) - left)), int(np.ceil(x1 - 0.15 * (x1 - x0) - left)))
-    core = stain[rows, columns]
-    if not core.size:
-        return None
-    # The cell's own level: the upper half of its core, so that a pale centre does not lower it. The background's: the
-    # dim tenth of the crop, and zero at the least where the crop holds no background.
-    cell, empty = float(np.percentile(core, 65)), float(np.percentile(stain, 5))
-    empty = empty if empty < 0.4 * cell else 0.0
-    if cell - empty < LEAST_CONTRAST:
-        return None
-    return np.asarray(0.5 * (stain - empty) / (level * (cell - empty)))
+    loss = background_rgb(rgb_u8)[1] - rgb_u8[top:bottom, left:right, 1].astype(np.float64)
+    return np.asarray(gaussian_filter(loss, SMOOTH_PX))
 
 
-def _component(mask: Mask, radius: Floats, borders: tuple[bool, bool, bool, bool]) -> tuple[Mask | None, float]:
-    """The part of the mask that fills the box best, holes filled, and the share of it that was cut off.
-
-    radius: 1 on the ellipse inscribed in the box. borders: whether the crop's left, top, right, bottom edge is inside
-    the image.
-    """
-    from scipy.ndimage import binary_fill_holes, label
-
-    filled = binary_fill_holes(mask)
-    labels, count = label(filled)
-    if not count:
-        return None, 0.0
-    overlap = np.bincount(labels[radius <= 1.0], minlength=count + 1)
-    overlap[0] = 0
-    if not overlap.any():
-        return None, 0.0
-    cell = labels == int(np.argmax(overlap))
-    edges = (cell[:, 0], cell[0], cell[:, -1], cell[-1])
-    runs_on = any(inner and edge.any() for inner, edge in zip(borders, edges, strict=True))
-    beyond = radius > 1.1
-    if not runs_on and float(radius[cell].max()) < 1.6:
-        return cell, 0.0
-    cut = cell & ~beyond
-    return cut, float((cell & beyond & (radius < 1.6)).sum() / max(int(cell.sum()), 1))
+def _tightness(loss: Floats, center: Floats, axes: Floats, structure_key: str) -> float:
+    """1, or LOOSE where few rays find an edge near the box and more do near an ellipse that much smaller."""
+    tight, loose = (find_edges(loss, center, axes * f, SPREADS[0], structure_key) for f in (1.0, LOOSE))
+    found = tight.clear.mean() if tight else 0.0
+    return LOOSE if found < FEW and loose and loose.clear.mean() > found else 1.0
 
 
-def _contour(field: Floats, cell: Mask) -> Floats | None:
-    """(N, 2) the outline in pixels of the crop: the field's own level line, but solid inside, empty outside."""
-    from scipy.ndimage import binary_dilation, binary_erosion
+def _at_border(box: Floats, width: int, height: int) -> bool:
+    """Whether the box touches the image's edge, so that it bounds a part of the cell only."""
+    return bool((box[:2] < 2).any() or (box[2:] > (width - 2, height - 2)).any())
 
-    solid = binary_erosion(cell, iterations=2, border_value=1)
-    near = binary_dilation(cell, iterations=1)
-    # A pixel of the cell's rim keeps its own value, so that the line falls between pixels; one that was cut off does
-    # not.
-    soft = np.where(cell, np.maximum(field, 0.5001), np.minimum(field, 0.4999))
-    soft = np.where(solid, 1.0, np.where(near, np.clip(soft, 0.0, 1.0), 0.0))
-    return mask_contour(soft, 0.5)
+
+def _basis(direction: Floats) -> Floats:
+    """(N, 9) the functions f_j at (N, 2) points of the unit circle; the first five move, size and shear an ellipse."""
+    x, y = direction.T
+    t = np.arctan2(y, x)
+    higher = [f(n * t) for n in (3, 4) for f in (np.cos, np.sin)]
+    return np.stack([x, y, np.ones_like(x), np.cos(2 * t), np.sin(2 * t), *higher], axis=1)
+
+
+def _fit(edges: Edges, prior_sd: Floats) -> tuple[Floats, float]:
+    """The coefficients of the curve, and one standard deviation of its place in radii, the mean over the outline."""
+    basis = _basis(ray_directions())
+    known, place = basis[edges.clear], edges.place[edges.clear] - 1.0
+    weight, scatter = np.ones(len(place)), 0.05
+    for _ in range(8):
+        scale = NEIGHBOURS * scatter**2
+        precision = (known.T * weight) @ known / scale + np.diag(prior_sd**-2.0)
+        curve = np.linalg.solve(precision, (known.T * weight) @ place / scale)
+        off = place - known @ curve
+        scatter = max(1.4826 * float(np.median(np.abs(off))), 2e-3)
+        weight = np.clip(1.0 - (off / (4.7 * scatter)) ** 2, 0.0, None) ** 2
+    covariance = np.linalg.inv(precision)
+    return curve, float(np.sqrt(np.trace(basis @ covariance @ basis.T) / RAYS))
+
+
+def _moved(center: Floats, axes: Floats, curve: Floats) -> tuple[Floats, Floats]:
+    """The ellipse that the curve's first five coefficients describe."""
+    shift, size, stretch, turn = curve[:2], *curve[2:5]
+    moved = np.array([[1 + size + stretch, turn], [turn, 1 + size - stretch]])
+    return center + axes @ shift, axes @ moved
+
+
+def _polygon(center: Floats, axes: Floats, curve: Floats, size_wh_px: tuple[int, int]) -> Floats:
+    """(N, 2) vertices of the curve, cut off at the image's edge."""
+    import shapely
+
+    t = np.linspace(0.0, 2.0 * np.pi, VERTICES, endpoint=False)
+    direction = np.stack([np.cos(t), np.sin(t)], axis=1)
+    outline = center + ((1.0 + _basis(direction) @ curve)[:, None] * direction) @ axes.T
+    if (outline >= 0).all() and (outline <= size_wh_px).all():
+        return outline
+    whole = shapely.Polygon(outline)
+    part = shapely.intersection(whole, shapely.box(0, 0, *size_wh_px)) if whole.is_valid else shapely.Polygon()
+    return np.asarray(shapely.get_coordinates(part)[:-1]) if part.geom_type == "Polygon" else outline[:0]
