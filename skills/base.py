@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from fiducial.tools.record import Answer, Intent, Region
 
@@ -60,7 +61,7 @@ class _Typed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-_P = {"unit": "probability"}
+_P: JsonDict = {"unit": "probability"}
 
 
 class UnderstandArgs(_Typed):

@@ -92,7 +92,7 @@ def pattern(rng: np.random.Generator, grey: bool) -> np.ndarray:
     plane = kinds[int(rng.integers(len(kinds)))][..., None]
     low, high = np.array(_colour(rng, grey)), np.array(_colour(rng, grey))
     noise = rng.normal(0, rng.uniform(0, 12), (HEIGHT_PX, WIDTH_PX, 1))
-    return np.clip(low + (high - low) * plane + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(low + (high - low) * plane + noise, 0, 255).astype(np.uint8))
 
 
 def draw_distractor(seed: int) -> np.ndarray:

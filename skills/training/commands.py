@@ -54,7 +54,7 @@ def pretrain(
     recipe = replace(recipes.BASE, seed=seed, steps=bounded(recipes.BASE.steps, max_steps))
     model = fit(new_model(tower, tokenizer), tokenizer, "base", images, recipe, work / "base", resume)
     recipe = replace(recipes.PROJECTOR, seed=seed + 1, steps=bounded(recipes.PROJECTOR.steps, max_steps))
-    model = fit(model, tokenizer, "pictures", images, recipe, work / "projector", resume)
+    model = fit(model, tokenizer, "pictures", images, recipe, work / "projector", resume)  # type: ignore[arg-type]
     save_base(model, tokenizer, out / "base")
     calibrate(out / "base", root)
 
@@ -84,7 +84,7 @@ def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> To
         aside.rename(kept)  # in one motion: a run that is killed meanwhile does not resume from half a tower
     if tower is None:
         raise InputError("the recipe has no dense stage")
-    return tower.eval()
+    return tower.eval()  # type: ignore[no-any-return, no-untyped-call]
 
 
 def tokenizer_of_the_language(seed: int, samples: int = 60000) -> PreTrainedTokenizerFast:
@@ -132,7 +132,7 @@ def train(
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     images = encoded_corpus(model.model.vision_tower.eval(), root, out / "work" / f"{base_hash(folder)[:12]}.pt")
     recipe = replace(recipes.ADAPTER[skill], seed=seed, steps=bounded(recipes.ADAPTER[skill].steps, max_steps))
-    trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
+    trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)  # type: ignore[arg-type]
     save_adapter(
         trained,
         out / skill,

@@ -100,7 +100,7 @@ def draw(items: Sequence[Cached], recipe: DenseRecipe, step: int) -> tuple[list[
 def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: Tower | None = None) -> Tower:
     """Train a tower (a new one, or on from another stage's) and return its averaged weights. Resumes from ``out``."""
     torch.manual_seed(recipe.seed)
-    tower = (tower or Tower(TowerConfig())).to(memory_format=torch.channels_last)
+    tower = (tower or Tower(TowerConfig())).to(memory_format=torch.channels_last)  # type: ignore[call-arg]
     config = tower.config
     average = Tower(config)
     average.load_state_dict(tower.state_dict())
@@ -126,7 +126,7 @@ def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: 
             dense = tower.dense(batch.pixels.contiguous(memory_format=torch.channels_last))
         parts = losses(dense, batch)
         optimiser.zero_grad()
-        torch.stack(list(parts.values())).sum().backward()
+        torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(tower.parameters(), 5.0)
         optimiser.step()
         schedule.step()
@@ -139,7 +139,7 @@ def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: 
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == recipe.steps:
             parts_of = {"tower": tower, "average": average, "optimiser": optimiser, "schedule": schedule}
             save_checkpoint(out, step + 1, {name: part.state_dict() for name, part in parts_of.items()}, asdict(recipe))
-    return average.eval()
+    return average.eval()  # type: ignore[no-any-return, no-untyped-call]
 
 
 @torch.no_grad()
@@ -147,5 +147,5 @@ def blend(average: Tower, tower: Tower, keep: float) -> None:
     """Exponential moving average of the weights; the running statistics are copied."""
     for mean, now in zip(average.parameters(), tower.parameters(), strict=True):
         mean.lerp_(now, 1 - keep)
-    for mean, now in zip(average.buffers(), tower.buffers(), strict=True):
-        mean.copy_(now)
+    for kept, current in zip(average.buffers(), tower.buffers(), strict=True):
+        kept.copy_(current)

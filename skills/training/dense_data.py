@@ -123,7 +123,7 @@ def moved(objects: np.ndarray, affine: np.ndarray, config: TowerConfig) -> np.nd
     out[:, 3:] = shape.reshape(-1, 4)[:, [0, 1, 3]]
     whole = 4 * np.sqrt(out[:, 3] * out[:, 5])
     box = boxes_of(out, config, cut_heads=True)
-    return out[(box[:, 2:] - box[:, :2]).prod(1) > 0.33 * whole]
+    return np.asarray(out[(box[:, 2:] - box[:, :2]).prod(1) > 0.33 * whole])
 
 
 def boxes_of(objects: np.ndarray, config: TowerConfig, cut_heads: bool = False) -> np.ndarray:

@@ -88,10 +88,14 @@ class TokenTrainer(Trainer):
     """A Trainer whose images are tower tokens instead of pixels: the tower is frozen, so each image is encoded once."""
 
     def compute_loss(
-        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **_: Any
+        self,
+        model: nn.Module,
+        inputs: dict[str, Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor | tuple[Tensor, Any]:
         """Cross-entropy over the target's tokens."""
-        inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+        inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
         embedded = embed(inner, inputs["input_ids"], inputs.get("image_tokens"))
         out = model(inputs_embeds=embedded, attention_mask=inputs["attention_mask"], labels=inputs["labels"])
         return (out.loss, out) if return_outputs else out.loss

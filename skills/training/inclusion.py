@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -44,8 +45,7 @@ def in_memory(sample: Sample) -> Image:
 
 def ranked(session: Session, structure: str) -> FindResult:
     """Every slot of an image as a region, with its inclusion probability."""
-    result: FindResult = session.perform("detect", FindArgs(structure=structure, exactly_count=LAST))
-    return result
+    return cast(FindResult, session.perform("detect", FindArgs(structure=structure, exactly_count=LAST)))
 
 
 LAST = 40

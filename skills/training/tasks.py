@@ -191,7 +191,11 @@ def draw_example(task: str, images: Sequence[Encoded], seed: int, index: int) ->
     """Example ``index`` of a skill, or of the ``base``: half of its examples are about images, half are language."""
     rng = random.Random(f"{seed}-{task}-{index}")
     if task == "pictures":
-        return describe(rng.choice(images)) if rng.random() < 0.8 else name_region(rng.choice(images), rng)
+        image = rng.choice(images)
+        named = [name_region(image, rng) for _ in range(8)]
+        pairs = [(e.prompt, e.target) for e in (*named, describe(image))]
+        rng.shuffle(pairs)
+        return turns(image, pairs)
     if task == "base":
         kind = rng.random()
         if kind < 0.45:

@@ -78,7 +78,7 @@ class Calibration:
             for i, cloud in enumerate(clouds):
                 arrays[f"{kind}/{i}/mean"] = cloud.mean.astype(np.float32)
                 arrays[f"{kind}/{i}/whitening"] = cloud.whitening.astype(np.float16)
-        np.savez_compressed(folder / "calibration.npz", **arrays)
+        np.savez_compressed(folder / "calibration.npz", **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, folder: Path) -> Calibration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,19 +41,19 @@ class LlavaModel:
     @property
     def tower(self) -> Tower:
         """The vision tower, which looks at the pixels."""
-        tower: Tower = self.peft.get_base_model().model.vision_tower
+        tower: Tower = self.peft.get_base_model().model.vision_tower  # type: ignore[union-attr, assignment]
         return tower
 
     @cached_property
     def slot_ids(self) -> tuple[int, ...]:
         """The token of each region slot."""
-        return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))
+        return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))  # type: ignore[arg-type]
 
-    def inclusion(self, structure: str, used: int) -> Inclusion:
-        """Decides one list of slots at the structure's threshold; used: slots that hold a proposal."""
+    def inclusion(self, structure: str, evidence: Sequence[float]) -> Inclusion:
+        """Decides one list of slots at the structure's threshold; evidence: the tower's score of each slot in use."""
         none = self.tokenizer(NONE, add_special_tokens=False)["input_ids"][0]
         threshold = self.calibration.inclusion.get(structure, DEFAULT_INCLUSION)
-        return Inclusion(self.slot_ids[:used], none, self.tokenizer.eos_token_id, threshold)
+        return Inclusion(self.slot_ids[: len(evidence)], none, self.tokenizer.eos_token_id, threshold, evidence)
 
     @cached_property
     def grammars(self) -> Grammars:
@@ -75,4 +76,4 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         why = str(error).partition("\n")[0]
         raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
-    return LlavaModel(base, load_adapters(model.eval(), base, adapters), tokenizer, Calibration.load(base))
+    return LlavaModel(base, load_adapters(model.eval(), base, adapters), tokenizer, Calibration.load(base))  # type: ignore[arg-type]

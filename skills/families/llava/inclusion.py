@@ -8,6 +8,7 @@ later), and the slot is named if that reaches a threshold.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,10 +17,17 @@ from transformers import LogitsProcessor
 
 
 class Inclusion(LogitsProcessor):
-    """Turns next-token scores into the decisions; afterwards ``probability`` has each slot's inclusion probability."""
+    """Turns next-token scores into the decisions; afterwards ``probability`` has each slot's probability.
 
-    def __init__(self, slot_ids: Sequence[int], none_id: int, end_id: int, threshold: float) -> None:
+    evidence: of each slot, the tower's own score for the structure. The decoder reads a slot in context, the tower reads it
+    alone; the geometric mean of the two is what is held against the threshold.
+    """
+
+    def __init__(
+        self, slot_ids: Sequence[int], none_id: int, end_id: int, threshold: float, evidence: Sequence[float]
+    ) -> None:
         self.slot_ids, self.none_id, self.end_id, self.threshold = tuple(slot_ids), none_id, end_id, threshold
+        self.evidence = tuple(evidence)
         self.probability: dict[int, float] = {}
         self._next = 0
         self._said_none = False
@@ -40,7 +48,8 @@ class Inclusion(LogitsProcessor):
         rest = [float(p[token]) for token in self.slot_ids[self._next :]]
         later = sum(rest) + float(p[stop])
         for slot, mass in enumerate(rest, self._next):
-            self.probability[slot] = mass / later if later > 0 else 0.0
+            inclusion = mass / later if later > 0 else 0.0
+            self.probability[slot] = math.sqrt(inclusion * self.evidence[slot])
             later -= mass
             if self.probability[slot] >= self.threshold:
                 self._next = slot + 1

@@ -29,7 +29,7 @@ def new_model(
     config = LlavaConfig(
         vision_config=tower.config,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),  # type: ignore[call-arg]
         image_seq_length=tower.config.tokens,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",

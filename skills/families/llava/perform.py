@@ -24,6 +24,7 @@ from fiducial.skills.base import (
 )
 from fiducial.skills.datasets.language import explain_prompt
 from fiducial.skills.families.llava import dialect
+from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.record import Ellipse, Intent, Region
 
@@ -69,7 +70,8 @@ Found = list[tuple[int, float]]
 def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[Found, Generated, bool]:
     """The slots named, with their inclusion probabilities, best first; with ``exactly_count`` the likeliest so many."""
     used = int((session.proposals.score[0] > 0).sum())
-    inclusion = session.model.inclusion(args.structure, used)
+    evidence = session.proposals.label_scores[0, :used, LABELS.index(args.structure)].tolist()
+    inclusion = session.model.inclusion(args.structure, evidence)
     made = session.generate(skill, dialect.find_prompt(skill, args.structure), inclusion=inclusion)
     slots = dialect.parse_slots(made.text, used)
     chosen = [] if slots is None else slots

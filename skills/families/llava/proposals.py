@@ -23,12 +23,12 @@ class Proposals(ModelOutput):
     +y, the one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
     """
 
-    box_xyxy_px: Tensor | None = None
-    label_scores: Tensor | None = None
-    score: Tensor | None = None
-    cell_index: Tensor | None = None
-    ellipse: Tensor | None = None
-    ellipse_spread: Tensor | None = None
+    box_xyxy_px: Tensor = None  # type: ignore[assignment]
+    label_scores: Tensor = None  # type: ignore[assignment]
+    score: Tensor = None  # type: ignore[assignment]
+    cell_index: Tensor = None  # type: ignore[assignment]
+    ellipse: Tensor = None  # type: ignore[assignment]
+    ellipse_spread: Tensor = None  # type: ignore[assignment]
 
 
 def decode_boxes(box: Tensor) -> Tensor:

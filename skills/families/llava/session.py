@@ -135,7 +135,7 @@ class LlavaSession:
         tokens = self._encoded[0].hidden_states[-1] if with_image else None
         ids = torch.tensor([prompt_ids(tokenizer, prompt, 0 if tokens is None else tokens.shape[1])])
         with torch.inference_mode(), self._adapter(skill):
-            embedded = embed(model.get_base_model(), ids, tokens)
+            embedded = embed(model.get_base_model(), ids, tokens)  # type: ignore[arg-type]
             if seed is not None:
                 torch.manual_seed(seed)
             out: Any = model.generate(
@@ -154,7 +154,7 @@ class LlavaSession:
         steps = torch.stack([logits[0].float() for logits in out.scores]).softmax(-1)
         probabilities = steps[torch.arange(len(steps)), torch.tensor(done[: len(steps)])].tolist()
         text_ids = [i for i in done if i not in (tokenizer.eos_token_id, tokenizer.pad_token_id)]
-        return Generated(tokenizer.decode(text_ids).strip(), tuple(text_ids), tuple(probabilities), steps)
+        return Generated(str(tokenizer.decode(text_ids)).strip(), tuple(text_ids), tuple(probabilities), steps)
 
     @contextmanager
     def _adapter(self, skill: str) -> Iterator[None]:

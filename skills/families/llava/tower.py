@@ -22,6 +22,7 @@ from transformers.utils import ModelOutput
 
 from fiducial.skills.families.llava.proposals import Proposals, propose
 
+SLOT_SCALE = 6.0  # which slot a token is must not drown among its features: naming is all about it
 KINDS = ("blood_smear", "head_ultrasound", "other")
 LABELS = ("red_cell", "white_cell", "platelet", "head")
 HEAD = LABELS.index("head")
@@ -85,24 +86,24 @@ class Dense(ModelOutput):
     embedding (B, C): the pooled feature, for typicality; features (B, F, H/8, W/8).
     """
 
-    heat: Tensor | None = None
-    box: Tensor | None = None
-    ellipse: Tensor | None = None
-    mask: Tensor | None = None
-    kind: Tensor | None = None
-    embedding: Tensor | None = None
-    features: Tensor | None = None
+    heat: Tensor = None  # type: ignore[assignment]
+    box: Tensor = None  # type: ignore[assignment]
+    ellipse: Tensor = None  # type: ignore[assignment]
+    mask: Tensor = None  # type: ignore[assignment]
+    kind: Tensor = None  # type: ignore[assignment]
+    embedding: Tensor = None  # type: ignore[assignment]
+    features: Tensor = None  # type: ignore[assignment]
 
 
 @dataclass
 class TowerOutput(ModelOutput):
     """hidden_states[-1] (B, tokens, hidden_size) is what LLaVA projects; proposals are the same regions as numbers."""
 
-    last_hidden_state: Tensor | None = None
-    pooler_output: Tensor | None = None
-    hidden_states: tuple[Tensor, ...] | None = None
-    proposals: Proposals | None = None
-    dense: Dense | None = None
+    last_hidden_state: Tensor = None  # type: ignore[assignment]
+    pooler_output: Tensor = None  # type: ignore[assignment]
+    hidden_states: tuple[Tensor, ...] = None  # type: ignore[assignment]
+    proposals: Proposals = None  # type: ignore[assignment]
+    dense: Dense = None  # type: ignore[assignment]
 
 
 def head(inputs: int, outputs: int, width: int) -> nn.Sequential:
@@ -115,10 +116,11 @@ def head(inputs: int, outputs: int, width: int) -> nn.Sequential:
 class Tower(PreTrainedModel):
     """See the module's docstring."""
 
+    config: TowerConfig
     config_class = TowerConfig
     main_input_name = "pixel_values"
     base_model_prefix = "tower"
-    input_modalities = ("image",)
+    input_modalities = ("image",)  # type: ignore[assignment]
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__(config)
@@ -139,8 +141,9 @@ class Tower(PreTrainedModel):
         self.ellipse_head = head(f, 6, f)
         self.mask_head = head(f, 1, 32)
         self.kind_head = nn.Linear(c[4], len(KINDS))
-        nn.init.constant_(self.heat_head[-1].bias, -4.0)  # few centres among many cells: start from that prior
-        self.post_init()
+        # Few centres among many cells: start from that prior.
+        nn.init.constant_(self.heat_head[-1].bias, -4.0)  # type: ignore[arg-type]
+        self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
         """PyTorch's own initialisation stands."""
@@ -199,7 +202,7 @@ class Tower(PreTrainedModel):
                 proposals.label_scores.clamp(1e-4, 1 - 1e-4).logit() / 4,
                 proposals.label_scores,
                 proposals.score[..., None],
-                slot,
+                SLOT_SCALE * slot,
                 2 * soft_bins(proposals.label_scores),
             ],
             dim=-1,
