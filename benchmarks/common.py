@@ -45,7 +45,8 @@ def progress(items: Iterable[Any], title: str) -> Iterable[Any]:
     """A progress bar on stderr."""
     from tqdm import tqdm
 
-    return tqdm(list(items), desc=title, leave=False)
+    bar: Iterable[Any] = tqdm(list(items), desc=title, leave=False)
+    return bar
 
 
 # --- truth ---------------------------------------------------------------------------------------------------------

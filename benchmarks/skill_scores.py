@@ -110,7 +110,7 @@ def _explain(sample: Any, structure: str, size_px: tuple[int, int]) -> Iterator[
     record = true_record(sample, structure, size_px)
     args = ExplainArgs(
         intent=record.understanding.intent,  # type: ignore[union-attr]
-        answer=record.answer,  # type: ignore[arg-type]
+        answer=record.answer,
         regions=list(record.regions),
         width_px=size_px[0],
         height_px=size_px[1],

@@ -132,7 +132,7 @@ def _levels(s: Floats, stain: Floats, look: Look) -> tuple[float, float] | None:
 def _slope(s: Floats, stain: Floats, empty: float) -> Floats:
     """(RAYS, 1) how much darker or lighter the empty background is along each ray, as far as that is uneven light."""
     beyond = np.where(np.isfinite(stain), stain, 255.0)[:, s > 1.0].min(axis=1, keepdims=True)
-    return np.minimum(beyond - empty, UNEVEN_GREY)
+    return np.asarray(np.minimum(beyond - empty, UNEVEN_GREY))
 
 
 def _beside(stain: Floats, window: int) -> tuple[Floats, Floats]:

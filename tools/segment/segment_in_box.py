@@ -80,12 +80,13 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
         if edges is None or edges.clear.mean() < LEAST_CLEAR:
             return None
         curve, deviation = _fit(edges, prior)
+        clear = float(edges.clear.mean())
         if spread != SPREADS[-1]:
             center, axes = _moved(center, axes, curve)
     radius_px = float(np.sqrt(np.linalg.det(axes)))
     sigma_px = float(np.hypot(deviation * radius_px, FLOOR_PX))
     outline = _polygon(center + corner, axes, curve, (width, height))
-    return _segment(outline, box_xyxy_px, float(edges.clear.mean()), sigma_px)
+    return _segment(outline, box_xyxy_px, clear, sigma_px)
 
 
 def _segment(outline: Floats, box_xyxy_px: Sequence[float], clear: float, sigma_px: float) -> Segment | None:
@@ -147,7 +148,7 @@ def _fit(edges: Edges, prior_sd: Floats) -> tuple[Floats, float]:
     for _ in range(8):
         scale = NEIGHBOURS * scatter**2
         precision = (known.T * weight) @ known / scale + np.diag(prior_sd**-2.0)
-        curve = np.linalg.solve(precision, (known.T * weight) @ place / scale)
+        curve = np.asarray(np.linalg.solve(precision, (known.T * weight) @ place / scale), np.float64)
         off = place - known @ curve
         scatter = max(1.4826 * float(np.median(np.abs(off))), 2e-3)
         weight = np.clip(1.0 - (off / (4.7 * scatter)) ** 2, 0.0, None) ** 2
@@ -168,7 +169,7 @@ def _polygon(center: Floats, axes: Floats, curve: Floats, size_wh_px: tuple[int,
 
     t = np.linspace(0.0, 2.0 * np.pi, VERTICES, endpoint=False)
     direction = np.stack([np.cos(t), np.sin(t)], axis=1)
-    outline = center + ((1.0 + _basis(direction) @ curve)[:, None] * direction) @ axes.T
+    outline: Floats = center + ((1.0 + _basis(direction) @ curve)[:, None] * direction) @ axes.T
     if (outline >= 0).all() and (outline <= size_wh_px).all():
         return outline
     whole = shapely.Polygon(outline)
