@@ -373,6 +373,15 @@ def train(
         run(skill, out=out, base=base, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
 
 
+@app.command()
+def calibrate(base: Base = None, adapters: Adapters = None, data: Data = None) -> None:
+    """Calibrate a base and its adapters on the images that were kept back from training."""
+    with stdout_for_results():
+        from fiducial.skills.training.commands import calibrate_all
+
+        calibrate_all(base, adapters, data or [])
+
+
 @app.command(hidden=True)
 def docs() -> None:
     """Print the reference of the command line as Markdown."""

@@ -25,6 +25,7 @@ from fiducial.skills.training.dense import train_dense
 from fiducial.skills.training.dense_data import cache_all
 from fiducial.skills.training.fit import fit
 from fiducial.skills.training.images import encoded_corpus
+from fiducial.skills.training.inclusion import tune_inclusion
 from fiducial.skills.training.tasks import SKILLS, draw_example
 from fiducial.tools.errors import InputError
 
@@ -112,6 +113,21 @@ def save_base(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> N
     tokenizer.save_pretrained(folder)
 
 
+def calibrate_all(base: str | None, adapters: Path | None, data: Sequence[Path]) -> None:
+    """Typicality, the head's uncertainty and the inclusion thresholds, written beside the base."""
+    root, folder = data_root(data), base_folder(base)
+    calibrate(folder, root)
+    tune_inclusion(folder, adapters or folder.parent / "adapters", root)
+
+
+def base_folder(base: str | None) -> Path:
+    """The folder of a base given by name or path. Raises InputError where there is none."""
+    folder = Path(base) if base and base != "embedded" else embedded_folder() / "base"
+    if not (folder / "config.json").is_file():
+        raise InputError(f"unknown base '{base}'; give 'embedded' or the path of a model's folder")
+    return folder
+
+
 def train(
     skill: str,
     out: Path,
@@ -124,10 +140,7 @@ def train(
     """Train one skill's adapter on a base into ``out/SKILL``, with its manifest."""
     if skill not in SKILLS:
         raise InputError(f"unknown skill '{skill}'; there is: {', '.join(SKILLS)}")
-    root = data_root(data)
-    folder = Path(base) if base and base != "embedded" else embedded_folder() / "base"
-    if not (folder / "config.json").is_file():
-        raise InputError(f"unknown base '{base}'; give 'embedded' or the path of a model's folder")
+    root, folder = data_root(data), base_folder(base)
     model = LlavaForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     images = encoded_corpus(model.model.vision_tower.eval(), root, out / "work" / f"{base_hash(folder)[:12]}.pt")
