@@ -195,23 +195,10 @@ def tools_call(
 
     tool = registry().get("tools", name)
     with stdout_for_results():
-        result = tool.call(_json_object(arguments))
+        from fiducial.agent.commands.arguments import json_object
+
+        result = tool.call(json_object(arguments))
     print(result.model_dump_json())
-
-
-def _json_object(text: str) -> dict[str, Any]:
-    import json
-
-    def refuse(constant: str) -> NoReturn:
-        raise InputError(f"the arguments hold {constant}, which is no JSON; give a finite number")
-
-    try:
-        value = json.loads(text, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"the arguments are not JSON ({error}); give one object such as '{{\"name\": 1}}'") from None
-    if not isinstance(value, dict):
-        raise InputError("the arguments are not a JSON object; give one such as '{\"name\": 1}'")
-    return value
 
 
 # --- images and phantoms ----------------------------------------------------------------------------------------------

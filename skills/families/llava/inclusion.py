@@ -19,7 +19,7 @@ from transformers import LogitsProcessor
 class Inclusion(LogitsProcessor):
     """Turns next-token scores into the decisions; afterwards ``probability`` has each slot's probability.
 
-    evidence: of each slot, the tower's own score for the structure. The decoder reads a slot in context, the tower reads it
+    evidence: of each slot, the tower's own score for the structure. The decoder reads a slot in context, the tower
     alone; the geometric mean of the two is what is held against the threshold.
     """
 
