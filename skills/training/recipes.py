@@ -16,10 +16,10 @@ BASE = FitRecipe(steps=1400, batch_size=32, learning_rate=1.2e-3)
 PROJECTOR = FitRecipe(steps=350, learning_rate=3e-3, projector_only=True, seed=1)
 ADAPTER = {
     "understand": FitRecipe(steps=2200, batch_size=48, learning_rate=2.5e-3, rank=32, alpha=64),
-    "answer": FitRecipe(steps=120, learning_rate=2.5e-3, rank=16),
+    "answer": FitRecipe(steps=100, learning_rate=2.5e-3, rank=16),
     "count": FitRecipe(steps=300, learning_rate=2.5e-3, rank=32, alpha=64),
     "detect": FitRecipe(steps=550, learning_rate=2.5e-3, rank=32, alpha=64),
-    "point": FitRecipe(steps=350, learning_rate=2.5e-3, rank=32, alpha=64),
+    "point": FitRecipe(steps=220, learning_rate=2.5e-3, rank=32, alpha=64),
     "landmark": FitRecipe(steps=60, learning_rate=2.5e-3, rank=16),
     "explain": FitRecipe(steps=500, learning_rate=3e-3, rank=16),
 }
