@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.families.llava.tower import Tower
 
-POLICY: dict[str, Any] = {}
+POLICY: dict[str, Any] = {"region_floor": 0.2, "understand_confidence": 0.4}
 
 
 @torch.no_grad()
