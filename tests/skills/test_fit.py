@@ -1,0 +1,148 @@
+"""Fitting the base and an adapter: what changes, what must not, and what comes back from disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from fiducial.skills.families.llava import dialect
+from fiducial.skills.families.llava.tower import LABELS
+from fiducial.skills.training.commands import save_adapter, save_base
+from fiducial.skills.training.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
+from fiducial.skills.training.tasks import ON_IMAGES, SKILLS, Example, draw_example
+from fiducial.tests.skills.tiny import load_base
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from fiducial.skills.training.dense_data import Cached
+    from fiducial.skills.training.tasks import Encoded
+
+RECIPE = FitRecipe(steps=2, batch_size=2, learning_rate=1e-2, warmup=0.0)
+
+
+def weights(model: Any) -> dict[str, torch.Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def test_a_base_learns_projector_and_decoder_and_leaves_the_tower(
+    tiny_base: Path, tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded], tmp_path: Path
+) -> None:
+    model = load_base(tiny_base)
+    before = weights(model)
+    trained = fit(model, tokenizer, "base", encoded, RECIPE, tmp_path / "work")
+    changed = {name for name, value in weights(trained).items() if not torch.equal(value, before[name])}
+    assert not [name for name in changed if "vision_tower" in name]
+    assert any("multi_modal_projector" in name for name in changed)
+    assert any("layers.1.mlp" in name for name in changed)
+    save_base(trained, tokenizer, tmp_path / "base")
+    again = load_base(tmp_path / "base").state_dict()
+    assert all(torch.equal(value.half(), again[name].half()) for name, value in trained.state_dict().items())
+
+
+def test_an_adapter_leaves_every_weight_of_the_base_as_it_was(
+    tiny_base: Path, tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded], tmp_path: Path
+) -> None:
+    model = load_base(tiny_base)
+    before = weights(model)
+    recipe = FitRecipe(steps=2, batch_size=2, learning_rate=1e-2, warmup=0.0, rank=4)
+    trained = fit(model, tokenizer, "detect", encoded, recipe, tmp_path / "work")
+    after = {
+        name.replace("base_model.model.", "").replace(".base_layer", ""): v for name, v in weights(trained).items()
+    }
+    assert set(before) <= set(after)
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    lora = {name: value for name, value in after.items() if "lora_B" in name}
+    assert {name.split(".")[-4] for name in lora} >= {"q_proj", "v_proj", "down_proj"}
+    assert all(value.abs().sum() > 0 for value in lora.values())
+    assert not any("vision_tower" in name for name in after if "lora" in name)
+    save_adapter(trained, tmp_path / "detect", {"skill": "detect", "base": "base", "base_sha256": "0" * 64})
+    written = sorted(path.name for path in (tmp_path / "detect").iterdir())
+    assert written == ["adapter_config.json", "adapter_model.safetensors", "manifest.json"]
+    assert str(tmp_path) not in (tmp_path / "detect" / "adapter_config.json").read_text()
+
+
+def test_a_fit_that_is_cut_off_and_resumed_ends_in_the_same_adapter(
+    tiny_base: Path, tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded], tmp_path: Path
+) -> None:
+    recipe = FitRecipe(steps=4, batch_size=2, learning_rate=1e-2, rank=2)
+
+    class CutOff(list[Any]):
+        looks = 0
+
+        def __getitem__(self, index: Any) -> Any:
+            self.looks += 1
+            if self.looks > 2 * 2 + 1:
+                raise KeyboardInterrupt
+            return super().__getitem__(index)
+
+    whole = fit(load_base(tiny_base), tokenizer, "count", encoded, recipe, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(load_base(tiny_base), tokenizer, "count", CutOff(encoded), recipe, tmp_path / "cut")
+    assert newest_complete(tmp_path / "cut") is not None
+    (tmp_path / "cut" / "checkpoint-3").mkdir()  # what a kill in the middle of the next one leaves
+    resumed = fit(load_base(tiny_base), tokenizer, "count", encoded, recipe, tmp_path / "cut", resume=True)
+    again = weights(resumed)
+    assert all(torch.equal(value, again[name]) for name, value in weights(whole).items())
+
+
+def test_only_the_target_is_learned(tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded]) -> None:
+    row = tokenise(Example("detect red_cell", "<r1><r3>", encoded[0]), tokenizer)
+    learned = [i for i in row["labels"] if i != IGNORED]
+    assert tokenizer.convert_ids_to_tokens(learned) == ["<r1>", "<r3>", "<eos>"]
+    assert row["input_ids"][-3:] == learned
+    assert row["input_ids"].count(tokenizer.convert_tokens_to_ids("<image>")) == len(encoded[0].tokens)
+    short = tokenise(Example("say", "yes"), tokenizer)
+    batch = collate([short, row], tokenizer.pad_token_id)
+    assert batch["image_tokens"].shape == (1, 16, 128)
+    n = len(short["input_ids"])
+    assert batch["attention_mask"].sum(1).tolist() == [n, len(row["input_ids"])]
+    assert (batch["labels"][0, n:] == IGNORED).all()
+
+
+@pytest.mark.parametrize("task", [*SKILLS, "base"])
+def test_examples_are_a_function_of_seed_and_index_and_their_targets_parse(task: str, encoded: list[Encoded]) -> None:
+    drawn = [draw_example(task, encoded, 0, i) for i in range(60)]
+    assert drawn == [draw_example(task, encoded, 0, i) for i in range(60)]
+    assert drawn != [draw_example(task, encoded, 1, i) for i in range(60)]
+    assert all((e.image is not None) == (task in ON_IMAGES) for e in drawn) or task == "base"
+    for e in drawn:
+        for prompt, target in ((e.prompt, e.target), *e.more):
+            assert prompt
+            assert target
+            assert parses(task, prompt, target, e.image), (prompt, target)
+
+
+def parses(task: str, prompt: str, target: str, image: Encoded | None) -> bool:
+    if task in ("detect", "point", "landmark"):
+        return dialect.parse_slots(target, 12) is not None
+    if task == "count":
+        assert image is not None
+        return dialect.parse_count(target) == min(image.counts[prompt.split()[1]], dialect.MAX_COUNT)
+    if task == "understand":
+        return dialect.parse_intent(target) is not None
+    if prompt == dialect.KIND_PROMPT:
+        return dialect.parse_kind(target) is not None
+    return task != "answer" or dialect.parse_presence(target) is not None
+
+
+def test_the_longest_example_fits_the_decoder(tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded]) -> None:
+    lengths = [len(tokenise(draw_example("explain", (), 0, i), tokenizer)["input_ids"]) for i in range(300)]
+    assert max(lengths) <= 512
+
+
+def test_an_encoded_image_names_slots_of_its_own_objects(encoded: list[Encoded], items: list[Cached]) -> None:
+    assert len(encoded) == 2 * len(items)
+    for image in encoded:
+        assert image.tokens.shape == (16, 128)
+        assert set(image.slots) == set(image.counts) == set(LABELS)
+        assert all(len(image.slots[label]) <= image.counts[label] for label in LABELS)
+        named = [slot for slots in image.slots.values() for slot in slots]
+        assert all(0 <= slot < 12 for slot in named)
+    plain = encoded[0]
+    assert plain.kind == "blood_smear"
+    cells = int((items[0].objects[:, 0] == LABELS.index("red_cell")).sum())
+    assert cells - 2 <= plain.counts["red_cell"] <= cells  # one that is hardly in the picture is not counted
