@@ -9,6 +9,7 @@ later), and the slot is named if that reaches a threshold.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -48,11 +49,11 @@ class Inclusion(LogitsProcessor):
         first = self._next == 0 and not self.probability
         stop = self.none_id if first else self.end_id
         rest = [float(p[token]) for token in self.slot_ids[self._next :]]
-        later = sum(rest) + float(p[stop])
-        for slot, mass in enumerate(rest, self._next):
-            inclusion = mass / later if later > 0 else 0.0
+        # Summed from the end: subtracting from the whole leaves only rounding where little mass is left.
+        later = [*accumulate([float(p[stop]), *reversed(rest)])][:0:-1]
+        for slot, (mass, left) in enumerate(zip(rest, later, strict=True), self._next):
+            inclusion = mass / left if left > 0 else 0.0
             self.probability[slot] = DECODER_WEIGHT * inclusion + (1 - DECODER_WEIGHT) * self.evidence[slot]
-            later -= mass
             if self.probability[slot] >= self.threshold:
                 self._next = slot + 1
                 return self.slot_ids[slot]
