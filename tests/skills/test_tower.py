@@ -24,6 +24,7 @@ from fiducial.skills.families.llava.proposals import (
     ellipse_box,
     iou_matrix,
     propose,
+    vote_boxes,
     vote_ellipse,
 )
 from fiducial.skills.families.llava.tower import KINDS, LABELS
@@ -124,6 +125,52 @@ def test_a_box_under_a_better_one_is_dropped() -> None:
     found = propose(heat, box, *no_head(), slots=40)
     best = found.cell_index[0][found.score[0] > 0.5].tolist()
     assert best == [10 * 40 + 10, 10 * 40 + 30]
+
+
+PEAKS = ((2, 3), (0, 0), (4, 5), (0, 3))  # in the middle, at two corners and at an edge of 5 × 6 cells
+
+
+def neighbours(row: int, column: int) -> list[int]:
+    """The cells of the 3×3 around one, itself among them, that lie within 5 × 6 cells."""
+    return [6 * y + x for y in range(5) for x in range(6) if abs(y - row) <= 1 and abs(x - column) <= 1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(PEAKS), st.integers(0, 2**31))
+def test_a_box_is_the_mean_of_neighbours_that_agree_weighted_by_their_score(peak: tuple[int, int], seed: int) -> None:
+    own = 6 * peak[0] + peak[1]
+    boxes = torch.tensor([20.0, 30.0, 60.0, 90.0]).repeat(1, 30, 1)
+    boxes += noise(1, 30, 4, seed=seed).clamp(-2, 2)  # of 40 × 60 px: an IoU of well over a half
+    scores = noise(1, 30, 2, seed=seed + 1).sigmoid()
+    voters = neighbours(*peak)
+    weight = scores[0, voters, 1]
+    expected = (boxes[0, voters] * weight[:, None]).sum(0) / weight.sum()
+    ask = torch.tensor([[own]]), torch.tensor([[1]]), (5, 6)
+    assert torch.allclose(vote_boxes(boxes, scores, *ask)[0, 0], expected, atol=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(PEAKS), st.integers(0, 2**31), st.data())
+def test_a_neighbour_with_another_object_has_no_vote(peak: tuple[int, int], seed: int, data: st.DataObject) -> None:
+    own = 6 * peak[0] + peak[1]
+    voters = neighbours(*peak)
+    other = data.draw(st.sampled_from([cell for cell in voters if cell != own]))
+    boxes = torch.tensor([20.0, 30.0, 60.0, 90.0]).repeat(1, 30, 1)
+    boxes += noise(1, 30, 4, seed=seed).clamp(-2, 2)
+    boxes[0, other] += 25.0  # an IoU of a tenth or so
+    scores = noise(1, 30, 2, seed=seed + 1).sigmoid()
+    scores[0, other] = 1.0  # however sure it is
+    agree = [cell for cell in voters if cell != other]
+    weight = scores[0, agree, 0]
+    expected = (boxes[0, agree] * weight[:, None]).sum(0) / weight.sum()
+    ask = torch.tensor([[own]]), torch.tensor([[0]]), (5, 6)
+    assert torch.allclose(vote_boxes(boxes, scores, *ask)[0, 0], expected, atol=1e-3)
+
+
+def test_a_box_that_nobody_scores_stays_as_it_is() -> None:
+    boxes = torch.tensor([20.0, 30.0, 60.0, 90.0]).repeat(1, 30, 1) + noise(1, 30, 4)
+    voted = vote_boxes(boxes, torch.zeros(1, 30, 2), torch.tensor([[15]]), torch.tensor([[1]]), (5, 6))
+    assert torch.equal(voted[0, 0], boxes[0, 15])
 
 
 def test_decoded_boxes_stay_finite_for_any_logit() -> None:
