@@ -12,8 +12,8 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(she
 	$(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 PIP_FLAGS ?=
 PYTEST_FLAGS ?= -n 2
-QUESTION ?= How large is the largest white blood cell?
-IMAGE ?= examples/blood_smear.ome.tif
+QUESTION ?= What is the head circumference?
+IMAGE ?= examples/fetal_head.dcm
 OVERLAY ?= overlay.png
 
 BIN := $(VENV)/bin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -76,4 +77,7 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         why = str(error).partition("\n")[0]
         raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
-    return LlavaModel(base, load_adapters(model.eval(), base, adapters), tokenizer, Calibration.load(base))  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of one library about the other, nothing that a user could mend
+        peft = load_adapters(model.eval(), base, adapters)  # type: ignore[arg-type]
+    return LlavaModel(base, peft, tokenizer, Calibration.load(base))
