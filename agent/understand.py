@@ -32,7 +32,8 @@ def understand(run: Run) -> str:
         run.check("quantity_known", "fail", refused)
         return run.abstain("unknown_quantity", refused)
     scope = "image" if intent.task == "kind" else "local"
-    update = {"quantity": quantities[0] if quantities else None, "scope": scope}
+    other = intent.other_structure if intent.task == "compare" else None  # nothing else looks at a second structure
+    update = {"quantity": quantities[0] if quantities else None, "scope": scope, "other_structure": other}
     intent = intent.model_copy(update=update)
     run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
     run.note(quantities=quantities)
