@@ -80,6 +80,8 @@ def _quantities(intent: Intent) -> tuple[Quantity, ...]:
 
 def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str | None:
     """Why a quantity cannot be taken of a structure, or None."""
+    if not quantities:
+        return None  # the kind of an image is told whatever structure was named beside it, a known one or not
     asked = (intent.structure, intent.other_structure if intent.task == "compare" else None)
     for structure in (structures()[key] for key in asked if key is not None):
         for quantity in quantities:
