@@ -28,7 +28,8 @@ RAY_WEIGHT = 0.12  # neighbouring rays err together: 64 count as 8
 FLOOR = 1e-4  # of the probability at any place: one ray can not veto an ellipse
 DRAWS, STAGES = 1200, 3
 LEAST_SUPPORT = 0.15
-SIGMA_FACTOR = 1.35  # on held-out train heads the posterior alone held 47 to 62 % of the truths in one sd
+# Held-out train heads alone ask for 1.16, but their tails are heavy; chosen on val, as the model card says.
+SIGMA_FACTOR = 1.6
 
 
 @dataclass(frozen=True)
