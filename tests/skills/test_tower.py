@@ -27,7 +27,7 @@ from fiducial.skills.families.llava.proposals import (
     vote_boxes,
     vote_ellipse,
 )
-from fiducial.skills.families.llava.tower import KINDS, LABELS
+from fiducial.skills.families.llava.tower import KINDS, LABELS, SLOT_SCALE
 from fiducial.tests.skills.tiny import load_base, tiny_tower
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_tokens_are_slots_by_falling_score_and_then_the_grid() -> None:
     assert (found.score[:, 0] > 0).all()
     assert torch.equal(found.label_scores.amax(-1) * (found.score > 0), found.score)
     own_slot = out.hidden_states[-1][0, :slots, -(128 - (16 + 48 + 9)) :][:, :slots]
-    assert torch.equal(own_slot, torch.eye(slots))
+    assert torch.equal(own_slot, SLOT_SCALE * torch.eye(slots))
 
 
 def test_an_image_is_encoded_alike_alone_and_in_a_batch() -> None:
