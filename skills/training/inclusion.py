@@ -73,8 +73,7 @@ def tune_inclusion(base: Path, adapters: Path, root: Path) -> dict[str, float]:
     chosen = {}
     for structure, rows in table.items():
         f1 = 2 * rows[:, 0] / np.maximum(rows[:, 1] + rows[:, 2], 1)
-        # The middle of the thresholds within half a point of the best: the very best of thirty images is chance.
-        chosen[structure] = float(np.round(GRID[f1 >= f1.max() - 0.005].mean(), 3))
+        chosen[structure] = float(GRID[int(f1.argmax())])
     path = base / "calibration.json"
     document = {**json.loads(path.read_text(encoding="utf-8")), "inclusion": chosen}
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
