@@ -79,5 +79,5 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
         raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of one library about the other, nothing that a user could mend
-        peft = load_adapters(model.eval(), base, adapters)  # type: ignore[arg-type]
-    return LlavaModel(base, peft, tokenizer, Calibration.load(base))
+        peft = load_adapters(model.eval(), base, adapters)
+    return LlavaModel(base, peft, tokenizer, Calibration.load(base))  # type: ignore[arg-type]
