@@ -64,7 +64,7 @@ class Policy(Part):
     region_floor: Fraction = 0.3
     region_floor_of: dict[str, Fraction] = Field(default_factory=dict)
     region_confident: Fraction = 0.6
-    constrained_confirms: bool = True
+    unconfirmed_by_decoding: frozenset[str] = frozenset()
     count_difference: Annotated[int, Field(ge=0)] = 1
     count_difference_relative: Fraction = 0.15
     same_place_iou: Fraction = 0.5

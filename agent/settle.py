@@ -48,7 +48,7 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
     numbers[first.source] = first.count
     if claimed == first.count:
         return Settled(first, spread=(first.count, first.count))
-    confirms = run.policy.constrained_confirms
+    confirms = structure not in run.policy.unconfirmed_by_decoding
     for rung, reading in climb(run, structure, "count_mismatch", claimed if confirms else None):
         numbers[f"{reading.source} {rung.method}" if rung.method == "constrained" else reading.source] = reading.count
         if rung.method == "constrained":

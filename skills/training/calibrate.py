@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 POLICY: dict[str, Any] = {
     "region_floor": 0.2,
     "understand_confidence": 0.4,
-    "constrained_confirms": False,
+    "unconfirmed_by_decoding": ["platelet", "white_cell"],
     "count_difference_relative": 0.5,
 }
 

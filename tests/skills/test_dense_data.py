@@ -94,8 +94,8 @@ CELLS = st.lists(
         st.integers(0, 4),
         st.integers(0, 3),
         st.floats(-6, 6),
-        st.floats(10, 26),
-        st.floats(10, 26),
+        st.floats(10, 23.5),  # more would be cut by the picture's edge, and a cut box has its centre elsewhere
+        st.floats(10, 23.5),
     ),
     min_size=1,
     max_size=12,
@@ -125,8 +125,10 @@ def test_targets_peak_in_the_centres_cell_and_lead_back_to_the_objects(
     )
     sure = found.score[0] > 0.999
     assert int(sure.sum()) == len(objects)
-    got = sorted(row.tolist() for row in found.box_xyxy_px[0][sure])
-    assert np.array(got) == pytest.approx(np.array(sorted(boxes_of(objects, CONFIG).tolist())), abs=0.01)
+    got, wanted = found.box_xyxy_px[0][sure].double().numpy(), boxes_of(objects, CONFIG)
+    # Each truth against its nearest: sorting would swap boxes that share a side but for rounding.
+    apart = np.abs(got[:, None] - wanted[None]).max(-1)
+    assert apart.min(0) == pytest.approx(np.zeros(len(wanted)), abs=0.01)
 
 
 @settings(max_examples=25, deadline=None)
