@@ -109,6 +109,7 @@ def save_base(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> N
     """Weights in float16 (half the size; the figures in the model card are of these), configuration and tokenizer."""
     import torch
 
+    model.config.vision_config._name_or_path = ""  # else the path of this machine goes with the weights
     model.to(torch.float16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
