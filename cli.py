@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fiducial.agent.commands.images import image_app
+from fiducial.agent.commands.phantoms import phantom_app
+from fiducial.agent.commands.terminal import AsJson, Scale, command_group, json_text, require_text, stdout_for_results
 from fiducial.tools.errors import FiducialError, InputError
 
 if TYPE_CHECKING:
@@ -31,27 +32,12 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Base = Annotated[str | None, typer.Option(help="A base model's name or folder; the embedded one by default.")]
 Adapters = Annotated[Path | None, typer.Option(help="A folder of adapters, in place of the base's own.")]
 StoreFile = Annotated[
     Path | None, typer.Option("--store", envvar="FIDUCIAL_STORE", help="The SQLite file that keeps the runs.")
 ]
-Scale = Annotated[
-    str | None,
-    typer.Option(help="The image's scale, such as '0.1 mm/px' or 'row 0.2, column 0.1 mm/px', in place of its own."),
-]
 Limit = Annotated[int, typer.Option(min=1, help="At most so many runs.")]
-
-
-@contextmanager
-def stdout_for_results() -> Iterator[None]:
-    """While a model works, what libraries print goes to stderr; they show no progress of their own."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 def defect(error: BaseException) -> str:
@@ -113,8 +99,8 @@ def _ask_one(
     as_json: bool,
     model: tuple[str | None, Path | None, Path | None],
 ) -> NoReturn:
-    _require_text(image, "the image's path")
-    _require_text(question, "the question")
+    require_text(image, "the image's path")
+    require_text(question, "the question")
     if overlay is not None and (overlay.suffix.lower() != ".png" or not overlay.absolute().parent.is_dir()):
         raise InputError(f"cannot write the overlay {overlay}; name a .png file in a folder that exists")
     with stdout_for_results():
@@ -126,7 +112,7 @@ def _ask_one(
         record = asker.ask(Path(image), question, scale)
         if overlay is not None:
             asker.overlay(record, overlay)
-    print(_json(record.document()) if as_json else present(record, overlay))
+    print(json_text(record.document()) if as_json else present(record, overlay))
     raise typer.Exit(ABSTAINED if record.verdict is None or record.verdict.status == "abstained" else 0)
 
 
@@ -137,26 +123,12 @@ def _start_decoder() -> None:
     decoder().start()
 
 
-def _require_text(value: str, what: str) -> None:
-    """Refuse bytes that are no text in UTF-8: neither a record nor a store could hold them."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{what} is not valid UTF-8 ({value!a}); type or name it so") from None
-
-
-def _json(document: Any) -> str:
-    import json
-
-    return json.dumps(document, ensure_ascii=False, allow_nan=False)
-
-
 # --- what is registered -----------------------------------------------------------------------------------------------
 
 
 def _listing(group: str, kind: str) -> typer.Typer:
     """A sub-command that lists one kind of what plugins have registered."""
-    listing = typer.Typer(help=f"The {kind} that are installed.", no_args_is_help=True, rich_markup_mode=None)
+    listing = command_group(f"The {kind} that are installed.")
 
     @listing.command("list", help=f"Print the name and description of each of the {kind}.")
     def list_all() -> None:
@@ -201,53 +173,14 @@ def tools_call(
     print(result.model_dump_json())
 
 
-# --- images and phantoms ----------------------------------------------------------------------------------------------
+# --- groups with a file of their own ----------------------------------------------------------------------------------
 
-image_app = typer.Typer(help="Image files.", no_args_is_help=True, rich_markup_mode=None)
-phantom_app = typer.Typer(help="Synthetic images with exact truth.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(image_app, name="image")
 app.add_typer(phantom_app, name="phantom")
 
-
-@image_app.command("info")
-def image_info(
-    file: Annotated[str, typer.Argument(help="An image file.")], scale: Scale = None, as_json: AsJson = False
-) -> None:
-    """Tell what a file is: format, size, orientation, scale and where that is known from."""
-    from fiducial.tools.hooks import registry
-
-    _require_text(file, "the image's path")
-    with stdout_for_results():
-        result = registry().get("tools", "image_info").call({"path": file, "scale": scale})
-    if as_json:
-        print(result.model_dump_json())
-        return
-    for name, value in result.model_dump(mode="json", exclude_none=True).items():
-        print(f"{name}: {value if isinstance(value, str) else _json(value)}")
-
-
-@phantom_app.command("make")
-def phantom_make(
-    scene: Annotated[str, typer.Argument(help="The scene's name; an unknown one lists them.")],
-    seed: Annotated[int, typer.Option(min=0, help="The seed of the first.")] = 0,
-    out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path(),
-    count: Annotated[int, typer.Option(min=1, help="How many, with successive seeds.")] = 1,
-) -> None:
-    """Draw a scene: an image with its scale in the file, and its truth as JSON. Prints both paths."""
-    from fiducial.tools.phantoms import SCENES
-
-    if scene not in SCENES:
-        raise InputError(f"unknown scene '{scene}'; there is: {', '.join(sorted(SCENES))}")
-    from fiducial.tools.phantoms.files import write_scene
-
-    for number in range(seed, seed + count):
-        for path in write_scene(SCENES[scene](number), out):
-            print(path)
-
-
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
-runs_app = typer.Typer(help="The runs that a store has kept.", no_args_is_help=True, rich_markup_mode=None)
+runs_app = command_group("The runs that a store has kept.")
 app.add_typer(runs_app, name="runs")
 
 
@@ -278,7 +211,7 @@ def runs_search(
     limit: Limit = 20,
 ) -> None:
     """Search questions, answers, explanations and reasons, best match first."""
-    _require_text(text, "the text")
+    require_text(text, "the text")
     _print_runs(_store(store).search(text, limit))
 
 
@@ -291,7 +224,7 @@ def runs_show(
     """Show one run as it was answered."""
     document = _store(store).run(run_id)
     if as_json:
-        print(_json(document))
+        print(json_text(document))
         return
     with stdout_for_results():
         from fiducial.agent.present import present
@@ -301,9 +234,7 @@ def runs_show(
 
 # --- models -----------------------------------------------------------------------------------------------------------
 
-adapters_app = typer.Typer(
-    help="The adapters of a base, one for each skill.", no_args_is_help=True, rich_markup_mode=None
-)
+adapters_app = command_group("The adapters of a base, one for each skill.")
 app.add_typer(adapters_app, name="adapters")
 Out = Annotated[Path, typer.Option(help="The folder to write to; checkpoints too.")]
 Data = Annotated[list[Path] | None, typer.Option(help="The folder of a data set; give it once for each.")]
