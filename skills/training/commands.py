@@ -19,6 +19,7 @@ from fiducial.skills.families.llava.tokenizer import train_tokenizer
 from fiducial.skills.families.llava.tower import KINDS, Tower
 from fiducial.skills.load import embedded_folder
 from fiducial.skills.training import recipes
+from fiducial.skills.training.base_tasks import said_words
 from fiducial.skills.training.calibrate import calibrate
 from fiducial.skills.training.corpus import corpus
 from fiducial.skills.training.dense import train_dense
@@ -54,8 +55,6 @@ def pretrain(
     images = encoded_corpus(tower, root, work / IMAGES)
     recipe = replace(recipes.BASE, seed=seed, steps=bounded(recipes.BASE.steps, max_steps))
     model = fit(new_model(tower, tokenizer), tokenizer, "base", images, recipe, work / "base", resume)
-    recipe = replace(recipes.PROJECTOR, seed=seed + 1, steps=bounded(recipes.PROJECTOR.steps, max_steps))
-    model = fit(model, tokenizer, "pictures", images, recipe, work / "projector", resume)  # type: ignore[arg-type]
     save_base(model, tokenizer, out / "base")
     calibrate(out / "base", root)
 
@@ -91,15 +90,11 @@ def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> To
 def tokenizer_of_the_language(seed: int, samples: int = 60000) -> PreTrainedTokenizerFast:
     """A tokenizer trained on questions, explanations and the dialect's own words."""
     rng = random.Random(seed)
-    texts = [draw_example("understand", (), seed, i).prompt for i in range(samples)]
+    texts = [draw_example("understand", (), seed, i).turns[0][0] for i in range(samples)]
     for i in range(samples // 4):
-        example = draw_example("explain", (), seed, i)
-        texts += [example.prompt, example.target]
-    numbers = " ".join(str(i) for i in range(61))
-    ids = " ".join(f"R{i}" for i in range(1, 61))
-    words = "describe name restate say understand answer presence kind count detect point landmark explain none yes no"
-    own = f"{words} {numbers} {ids}"
-    texts += [own] * (samples // 60)
+        texts += draw_example("explain", (), seed, i).turns[0]
+    own = [word for word in said_words() if "<" not in word] + [f"R{i}" for i in range(41, 61)]
+    texts += [" ".join(own)] * (samples // 60)
     rng.shuffle(texts)
     keys = sorted({word for word in closed_words() if "_" in word} | {kind for kind in KINDS if "_" in kind})
     return train_tokenizer(texts, keys)

@@ -15,7 +15,8 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast,
 
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.prompting import prompt_ids
-from fiducial.skills.training.tasks import Encoded, Example, draw_example
+from fiducial.skills.training.examples import Encoded, Example
+from fiducial.skills.training.tasks import draw_example
 
 LINEARS = (
     r".*(language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj|multi_modal_projector\.linear_[12])"
@@ -25,7 +26,7 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class FitRecipe:
-    """Numbers of one fit. rank 0 trains projector and decoder in full (or the projector only), which makes a base."""
+    """Numbers of one fit. rank 0 trains projector and decoder in full, which makes a base."""
 
     steps: int
     batch_size: int = 32
@@ -35,7 +36,6 @@ class FitRecipe:
     rank: int = 0
     alpha: int = 32
     dropout: float = 0.0
-    projector_only: bool = False
     seed: int = 0
 
 
@@ -60,7 +60,7 @@ def tokenise(example: Example, tokenizer: PreTrainedTokenizerFast) -> dict[str, 
     tokens = None if example.image is None else example.image.tokens
     ids: list[int] = []
     labels: list[int] = []
-    for prompt, target in ((example.prompt, example.target), *example.more):
+    for prompt, target in example.turns:
         asked = prompt_ids(tokenizer, prompt, 0 if tokens is None or ids else len(tokens))
         said = [*tokenizer(target, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
         asked = asked[1:] if ids else asked  # one <bos> for all turns
@@ -118,8 +118,6 @@ def fit(
     """Train ``base`` (projector and decoder, tower frozen) or one skill's adapter. Returns the trained (PEFT) model."""
     torch.manual_seed(recipe.seed)
     model.model.vision_tower.requires_grad_(False).eval()
-    if recipe.projector_only:
-        model.model.language_model.requires_grad_(False)
     trained: nn.Module = get_peft_model(model, lora(recipe)) if recipe.rank else model
     arguments = TrainingArguments(
         output_dir=str(out),

@@ -10,7 +10,7 @@ import torch
 from fiducial.skills.families.llava.tower import KINDS, Tower
 from fiducial.skills.training.corpus import corpus
 from fiducial.skills.training.dense_data import Cached, cache_all
-from fiducial.skills.training.tasks import Encoded, encode_all
+from fiducial.skills.training.examples import Encoded, encode_all
 
 # Real images are few and seen often, phantoms and distractors are many and seen once or twice.
 TURNS = {("blood_smear", True): (0.0, 0.25, 0.25, 0.25, 0.5, 0.5, 1.0, 1.0), ("head_ultrasound", True): (0.0, 0.5, 1.0)}

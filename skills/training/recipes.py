@@ -11,9 +11,7 @@ DENSE = (
     DenseRecipe(steps=1800, learning_rate=1e-3, mixture=(0.62, 0.28, 0.1), real=4.0, gentle=0.6, seed=1),
     DenseRecipe(steps=1000, learning_rate=8e-4, mixture=(0.7, 0.24, 0.06), real=12.0, gentle=0.85, seed=2),
 )
-BASE = FitRecipe(steps=1400, batch_size=32, learning_rate=1.2e-3)
-# Then the projector alone, through the frozen decoder: adapters that read language only stay as they are.
-PROJECTOR = FitRecipe(steps=350, learning_rate=3e-3, projector_only=True, seed=1)
+BASE = FitRecipe(steps=3200, batch_size=32, learning_rate=1.2e-3)
 ADAPTER = {
     "understand": FitRecipe(steps=2200, batch_size=48, learning_rate=2.5e-3, rank=32, alpha=64),
     "answer": FitRecipe(steps=100, learning_rate=2.5e-3, rank=16),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.families.llava.family import LlavaModel
     from fiducial.skills.training.dense_data import Cached
-    from fiducial.skills.training.tasks import Encoded
+    from fiducial.skills.training.examples import Encoded
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -118,7 +118,7 @@ def items(smear: Sample, ultrasound: Sample) -> list[Cached]:
 @pytest.fixture(scope="session")
 def encoded(tiny_base: Path, items: list[Cached]) -> list[Encoded]:
     """The same images as the tiny base's decoder sees them."""
-    from fiducial.skills.training.tasks import encode_all
+    from fiducial.skills.training.examples import encode_all
 
     return encode_all(load_base(tiny_base).model.vision_tower, items, (0.0, 0.5))
 

@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.training.commands import save_adapter, save_base
 from fiducial.skills.training.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
-from fiducial.skills.training.tasks import ON_IMAGES, SKILLS, Example, draw_example
+from fiducial.skills.training.base_tasks import said_words
+from fiducial.skills.training.examples import Encoded, Example, labels_of
+from fiducial.skills.training.tasks import ON_IMAGES, SKILLS, draw_example
 from fiducial.tests.skills.tiny import load_base
+from fiducial.tools.positions import PLACE_WORDS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
     from fiducial.skills.training.dense_data import Cached
-    from fiducial.skills.training.tasks import Encoded
 
+BLANK = [Encoded("other", torch.zeros(16, 128), dict.fromkeys(LABELS, ()), dict.fromkeys(LABELS, 0))]
 RECIPE = FitRecipe(steps=2, batch_size=2, learning_rate=1e-2, warmup=0.0)
 
 
@@ -90,12 +94,12 @@ def test_a_fit_that_is_cut_off_and_resumed_ends_in_the_same_adapter(
 
 
 def test_only_the_target_is_learned(tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded]) -> None:
-    row = tokenise(Example("detect red_cell", "<r1><r3>", encoded[0]), tokenizer)
+    row = tokenise(Example.of([("detect red_cell", "<r1><r3>")], encoded[0]), tokenizer)
     learned = [i for i in row["labels"] if i != IGNORED]
     assert tokenizer.convert_ids_to_tokens(learned) == ["<r1>", "<r3>", "<eos>"]
     assert row["input_ids"][-3:] == learned
     assert row["input_ids"].count(tokenizer.convert_tokens_to_ids("<image>")) == len(encoded[0].tokens)
-    short = tokenise(Example("say", "yes"), tokenizer)
+    short = tokenise(Example.of([("copy yes", "yes")]), tokenizer)
     batch = collate([short, row], tokenizer.pad_token_id)
     assert batch["image_tokens"].shape == (1, 16, 128)
     n = len(short["input_ids"])
@@ -110,7 +114,7 @@ def test_examples_are_a_function_of_seed_and_index_and_their_targets_parse(task:
     assert drawn != [draw_example(task, encoded, 1, i) for i in range(60)]
     assert all((e.image is not None) == (task in ON_IMAGES) for e in drawn) or task == "base"
     for e in drawn:
-        for prompt, target in ((e.prompt, e.target), *e.more):
+        for prompt, target in e.turns:
             assert prompt
             assert target
             assert parses(task, prompt, target, e.image), (prompt, target)
@@ -124,13 +128,37 @@ def parses(task: str, prompt: str, target: str, image: Encoded | None) -> bool:
         return dialect.parse_count(target) == min(image.counts[prompt.split()[1]], dialect.MAX_COUNT)
     if task == "understand":
         return dialect.parse_intent(target) is not None
+    if task == "base":
+        return base_parses(prompt, target, image)
     if prompt == dialect.KIND_PROMPT:
         return dialect.parse_kind(target) is not None
     return task != "answer" or dialect.parse_presence(target) is not None
 
 
+def base_parses(prompt: str, target: str, image: Encoded | None) -> bool:
+    task, _, rest = prompt.partition(" ")
+    if task == "describe":
+        assert image is not None
+        return target.startswith(image.kind) and all(f"{k} {image.counts[k]} " in target for k in labels_of(image.kind))
+    if task == "name":
+        assert image is not None
+        (slot,) = dialect.parse_slots(rest, 40) or ()
+        return slot in image.slots[target] if target != dialect.NONE else slot not in sum(image.slots.values(), ())
+    if task == "copy":
+        return target == rest
+    return target in PLACE_WORDS if task == "place" else task in ("restate", "retell")
+
+
+def test_the_base_is_asked_for_every_word_of_the_dialect(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert {*closed_words(), *dialect.KIND_WORDS, *dialect.YES_NO, dialect.NONE, "R7", "60", "<r39>"} <= {*said_words()}
+    drawn = [draw_example("base", BLANK, 0, i) for i in range(4000)]
+    learned = {i for e in drawn for i in tokenise(e, tokenizer)["labels"]}
+    assert {i for word in said_words() for i in tokenizer(word, add_special_tokens=False)["input_ids"]} <= learned
+
+
 def test_the_longest_example_fits_the_decoder(tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded]) -> None:
-    lengths = [len(tokenise(draw_example("explain", (), 0, i), tokenizer)["input_ids"]) for i in range(300)]
+    drawn = [draw_example(task, encoded, 0, i) for task in ("explain", "base") for i in range(300)]
+    lengths = [len(tokenise(e, tokenizer)["input_ids"]) for e in drawn]
     assert max(lengths) <= 512
 
 

@@ -272,18 +272,22 @@ def test_the_box_of_an_ellipse_touches_it_on_four_sides() -> None:
     )
 
 
-def test_pixels_and_tokens_encoded_before_give_the_same_logits(
+def test_tokens_encoded_before_are_those_of_the_pixels_with_the_word_of_each_slot_added(
     tiny_base: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     model, pixels = load_base(tiny_base), noise(1, 3, 144, 192)
     tower = model.model.vision_tower
     ids = torch.tensor([prompt_ids(tokenizer, "detect red_cell", tower.config.tokens)])
     with torch.no_grad():
+        tokens = tower(pixels).hidden_states[-1]
+        named = embed(model, ids, tokens)
+        model.get_input_embeddings().weight[model.config.slot_token_ids] = 0
+        plain = embed(model, ids, tokens)
         by_pixels = model(input_ids=ids, pixel_values=pixels).logits
-        by_tokens = model(inputs_embeds=embed(model, ids, tower(pixels).hidden_states[-1])).logits
-        blind = model(inputs_embeds=embed(model, ids, torch.zeros(1, tower.config.tokens, 128))).logits
-    assert torch.allclose(by_pixels, by_tokens, atol=1e-5)
-    assert not torch.allclose(by_pixels, blind, atol=1e-3)
+    assert torch.allclose(by_pixels, model(inputs_embeds=plain).logits, atol=1e-5)
+    words = load_base(tiny_base).get_input_embeddings()(tokenizer("<r0><r11>", return_tensors="pt").input_ids[0])
+    assert torch.allclose((named - plain)[0, [1, 12]], words, atol=1e-6)
+    assert torch.equal(named[0, 13:], plain[0, 13:])
 
 
 def test_only_the_rows_with_an_image_take_tokens(tiny_base: Path, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -22,7 +22,7 @@ from fiducial.skills.families.llava.calibration import Calibration
 from fiducial.skills.load import load_model
 
 if TYPE_CHECKING:
-    from fiducial.skills.training.tasks import Encoded
+    from fiducial.skills.training.examples import Encoded
 
 NAMES = {"red_cell": "RBC", "white_cell": "WBC", "platelet": "Platelets"}
 

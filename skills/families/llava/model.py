@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import LlamaConfig, LlavaConfig, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
 from fiducial.skills.families.llava.tower import Tower
 
 
@@ -26,10 +28,12 @@ def new_model(
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    slots = list(SLOT_TOKENS[: tower.config.slots])
     config = LlavaConfig(
+        slot_token_ids=tokenizer.convert_tokens_to_ids(slots),  # type: ignore[call-arg]
         vision_config=tower.config,
         text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),  # type: ignore[call-arg]
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         image_seq_length=tower.config.tokens,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
@@ -43,14 +47,19 @@ def new_model(
 def embed(model: LlavaForConditionalGeneration, input_ids: Tensor, image_tokens: Tensor | None) -> Tensor:
     """Input embeddings (B, L, hidden) with the projected tokens (N, T, size) of the N rows with an image, in order.
 
-    The same thing as passing ``pixel_values``, from an image that was encoded before.
+    What ``pixel_values`` would give, from an image that was encoded before; and each region token carries the word
+    that names its slot (Groma's proxy tokens, Ma et al. 2404.13013, added where Groma interleaves them), so that to
+    name a region is to copy a word from it.
     """
-    embedded: Tensor = model.get_input_embeddings()(input_ids)
+    words = model.get_input_embeddings()
+    embedded: Tensor = words(input_ids)
     if image_tokens is None:
         return embedded
     places = input_ids == model.config.image_token_id
     projected = model.model.multi_modal_projector(image_tokens).to(embedded.dtype)
-    return embedded.masked_scatter(places[..., None], projected)
+    slots = words(torch.tensor(model.config.slot_token_ids, device=input_ids.device))
+    named = F.pad(slots, (0, 0, 0, projected.shape[1] - len(slots)))
+    return embedded.masked_scatter(places[..., None], projected + named)
 
 
 @torch.no_grad()
