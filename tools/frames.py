@@ -258,6 +258,20 @@ def rotate90_map(width_px: float, height_px: float, quarter_turns: int) -> Frame
     return result
 
 
+def rotate_map(width_px: float, height_px: float, angle_deg: float) -> FrameMap2D:
+    """Turn about the middle, clockwise as seen on a screen (y down), on a canvas that holds the whole turned image."""
+    if not math.isfinite(angle_deg):
+        raise FrameError(f"an image cannot be turned by {angle_deg} degrees; give a finite angle")
+    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    width = abs(cosine) * width_px + abs(sine) * height_px
+    height = abs(sine) * width_px + abs(cosine) * height_px
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = np.array([width, height]) / 2 - linear @ (width_px / 2, height_px / 2)
+    return FrameMap2D(matrix, Frame("", width_px, height_px), Frame("", width, height))
+
+
 def normalise_map(width_px: float, height_px: float, to: float = 1.0) -> FrameMap2D:
     """From pixels to 0–to along both sides: 1 is normalised, 1000 for models that say 0–1000, or a number of bins."""
     frame_map = resize_map(width_px, height_px, to, to, name=f"0-{to:g}")
