@@ -38,8 +38,8 @@ def pictures(images: Sequence[Encoded], rng: random.Random) -> Example:
 
 def describe(image: Encoded) -> str:
     """Kind, then every structure with its number and its slots."""
-    own = [k for k in labels_of(image.kind)]
-    return " ".join([image.kind, *(f"{k} {image.counts[k]} {dialect.render_slots(image.slots[k])}" for k in own)])
+    lists = (f"{k} {image.counts[k]} {dialect.render_slots(image.slots[k])}" for k in labels_of(image.kind))
+    return " ".join([image.kind, *lists])
 
 
 def name_region(image: Encoded, rng: random.Random) -> tuple[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fiducial.skills.families.llava.flips import mean_over_flips
 from fiducial.skills.families.llava.proposals import Proposals
 from fiducial.skills.families.llava.tower import KINDS, LABELS, Tower
 from fiducial.skills.training.dense_data import Cached, boxes_of, make_batch
@@ -64,7 +65,7 @@ def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float]
             chunk = items[start : start + 16]
             batch = make_batch(chunk, np.random.default_rng([seed, turn, start]), config, strength)
             with torch.autocast("cpu", torch.bfloat16):
-                dense = tower.dense(batch.pixels.contiguous(memory_format=torch.channels_last))
+                dense = mean_over_flips(tower, batch.pixels.contiguous(memory_format=torch.channels_last))
             result = tower.read(dense)
             for i, (item, objects) in enumerate(zip(chunk, batch.objects, strict=True)):
                 boxes, proposed = boxes_of(objects, config), valid_boxes(result.proposals, i)
@@ -79,5 +80,3 @@ def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float]
 def valid_boxes(proposals: Proposals, row: int) -> np.ndarray:
     """The boxes (K, 4) of one image's proposals; unused slots, which come last, are left out."""
     return proposals.box_xyxy_px[row][proposals.score[row] > 0].numpy()
-
-

@@ -13,7 +13,7 @@ from fiducial.skills.training.dense_data import Cached, cache_all
 from fiducial.skills.training.examples import Encoded, encode_all
 
 # Real images are few and seen often, phantoms and distractors are many and seen once or twice.
-TURNS = {("blood_smear", True): (0.0, 0.25, 0.25, 0.25, 0.5, 0.5, 1.0, 1.0), ("head_ultrasound", True): (0.0, 0.5, 1.0)}
+TURNS = {("blood_smear", True): (0.0, *[0.25] * 5, *[0.5] * 4, *[1.0] * 2), ("head_ultrasound", True): (0.0, 0.5, 1.0)}
 OTHER_TURNS = (0.0, 0.5)
 
 

@@ -11,10 +11,10 @@ import torch
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import LABELS
-from fiducial.skills.training.commands import save_adapter, save_base
-from fiducial.skills.training.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
 from fiducial.skills.training.base_tasks import said_words
+from fiducial.skills.training.commands import save_adapter, save_base
 from fiducial.skills.training.examples import Encoded, Example, labels_of
+from fiducial.skills.training.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
 from fiducial.skills.training.tasks import ON_IMAGES, SKILLS, draw_example
 from fiducial.tests.skills.tiny import load_base
 from fiducial.tools.positions import PLACE_WORDS

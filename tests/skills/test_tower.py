@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.draw import polygon2mask
 
+from fiducial.skills.families.llava.flips import dims_of, mean_over_flips, turned_back
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.processing import fit_into, pixel_values
 from fiducial.skills.families.llava.prompting import prompt_ids
@@ -270,6 +271,22 @@ def test_the_box_of_an_ellipse_touches_it_on_four_sides() -> None:
     assert ellipse_box(torch.tensor([ellipse]))[0].tolist() == pytest.approx(
         [x.min(), y.min(), x.max(), y.max()], abs=1e-3
     )
+
+
+@pytest.mark.parametrize(("horizontal", "vertical"), [(True, False), (False, True), (True, True)])
+def test_a_mirrored_image_has_the_mirrored_regions(horizontal: bool, vertical: bool) -> None:
+    tower, pixels = tiny_tower(), noise(2, 3, 144, 192)
+    with torch.no_grad():
+        seen = mean_over_flips(tower, pixels)
+        mirrored = mean_over_flips(tower, pixels.flip(dims_of(horizontal, vertical)))
+    back = turned_back(mirrored, horizontal, vertical)
+    for name in seen:
+        assert torch.allclose(back[name], seen[name], atol=1e-5), name
+    boxes, others = decode_boxes(seen.box), decode_boxes(mirrored.box)
+    grid = boxes.reshape(2, 18, 24, 4).flip([d - 1 for d in dims_of(horizontal, vertical)]).reshape(boxes.shape)
+    x = [192 - grid[..., 2], 192 - grid[..., 0]] if horizontal else [grid[..., 0], grid[..., 2]]
+    y = [144 - grid[..., 3], 144 - grid[..., 1]] if vertical else [grid[..., 1], grid[..., 3]]
+    assert torch.allclose(torch.stack([x[0], y[0], x[1], y[1]], -1), others, atol=1e-3)
 
 
 def test_tokens_encoded_before_are_those_of_the_pixels_with_the_word_of_each_slot_added(

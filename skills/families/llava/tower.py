@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from fiducial.skills.families.llava.flips import mean_over_flips
 from fiducial.skills.families.llava.proposals import Proposals, propose
 
 SLOT_SCALE = 6.0  # which slot a token is must not drown among its features: naming is all about it
@@ -169,8 +170,8 @@ class Tower(PreTrainedModel):
         )
 
     def forward(self, pixel_values: Tensor, return_dict: bool = True, **_: Any) -> TowerOutput:
-        """Tokens and proposals of (B, 3, height_px, width_px) normalised pixels."""
-        return self.read(self.dense(pixel_values))
+        """Tokens and proposals of (B, 3, height_px, width_px) normalised pixels, seen four ways."""
+        return self.read(mean_over_flips(self, pixel_values))
 
     def read(self, dense: Dense) -> TowerOutput:
         """Tokens and proposals of the dense heads."""
