@@ -8,16 +8,17 @@ from fiducial.benchmarks.common import box_of
 from fiducial.benchmarks.truth import Thing, Truth
 from fiducial.tools.geometry.boxes import iou_matrix
 from fiducial.tools.phantoms.files import write_scene
+from fiducial.tools.phantoms.phantom import Phantom
 from fiducial.tools.phantoms.scene import Scene
 from fiducial.tools.record import Measurement, Record
 
 SAME_THING_IOU = 0.3
 
 
-def save_phantom(scene: Scene, folder: Path) -> Path:
+def save_phantom(scene: Scene | Phantom, folder: Path) -> Path:
     """Write a scene in its own format, OME-TIFF or DICOM, with its scale inside."""
-    stem = f"{scene.name}_{scene.seed}_{scene.scale.row_mm:g}_{scene.scale.column_mm:g}"
-    return write_scene(scene, folder, stem=stem)[0]
+    scale = f"_{scene.scale.row_mm:g}_{scene.scale.column_mm:g}" if scene.scale else ""
+    return write_scene(scene, folder, stem=f"{scene.name}_{scene.seed}{scale}")[0]
 
 
 def thing_of(measurement: Measurement, record: Record, truth: Truth) -> Thing | None:

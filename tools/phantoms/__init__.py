@@ -1,45 +1,38 @@
 """Phantoms: seeded synthetic scenes with exact analytic truth, close in look to the real images of their kind.
 
 ``SCENES`` maps a scene's name to a function of the seed; importing this package draws nothing and
-loads no imaging code.
+loads no imaging code. A new scene is one file with a maker, and one row here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fiducial.tools.phantoms.phantom import Phantom
     from fiducial.tools.phantoms.scene import Scene
 
-
-def _blood_smear(seed: int) -> Scene:
-    from fiducial.tools.phantoms.blood_smear import make_blood_smear
-
-    return make_blood_smear(seed)
-
-
-def _blood_smear_empty(seed: int) -> Scene:
-    from fiducial.tools.phantoms.blood_smear import make_blood_smear
-
-    return make_blood_smear(seed, counts={})
-
-
-def _fetal_head(seed: int) -> Scene:
-    from fiducial.tools.phantoms.fetal_head import make_fetal_head
-
-    return make_fetal_head(seed)
-
-
-def _fetal_without_head(seed: int) -> Scene:
-    from fiducial.tools.phantoms.fetal_head import make_fetal_head
-
-    return make_fetal_head(seed, head=False)
-
-
-SCENES: dict[str, Callable[[int], Scene]] = {
-    "blood_smear": _blood_smear,
-    "blood_smear_empty": _blood_smear_empty,
-    "fetal_head": _fetal_head,
-    "fetal_without_head": _fetal_without_head,
+# name: module, maker, the arguments that make it this scene
+_MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "blood_smear": ("blood_smear", "make_blood_smear", {}),
+    "blood_smear_empty": ("blood_smear", "make_blood_smear", {"counts": {}}),
+    "fetal_head": ("fetal_head", "make_fetal_head", {}),
+    "fetal_without_head": ("fetal_head", "make_fetal_head", {"head": False}),
+    "nuclei": ("nuclei", "make_nuclei", {}),
+    "nuclei_he": ("nuclei", "make_nuclei", {"stain": "he"}),
+    "nuclei_unscaled": ("nuclei", "make_nuclei", {"scaled": False}),
+    "polyp": ("polyp", "make_polyp", {}),
 }
+
+
+def _scene(module: str, maker: str, arguments: dict[str, Any]) -> Callable[[int], Scene | Phantom]:
+    def draw(seed: int) -> Scene | Phantom:
+        made: Scene | Phantom = getattr(import_module(f"{__name__}.{module}"), maker)(seed, **arguments)
+        return made
+
+    return draw
+
+
+SCENES: dict[str, Callable[[int], Scene | Phantom]] = {name: _scene(*row) for name, row in _MAKERS.items()}

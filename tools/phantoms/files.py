@@ -1,15 +1,18 @@
-"""Scenes as real files with real metadata: OME-TIFF, DICOM ultrasound, PNG with a scale chunk; and their truth."""
+"""Scenes as real files with real metadata: OME-TIFF, DICOM, NIfTI, PNG with a scale chunk; and their truth."""
 
 from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from fiducial.tools.errors import InputError
+from fiducial.tools.phantoms.formats import Png
+from fiducial.tools.phantoms.phantom import Phantom, PhantomFile
 from fiducial.tools.phantoms.scene import Scene
 
 ULTRASOUND_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.6.1"
@@ -17,28 +20,51 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 
 
 def write_scene(
-    scene: Scene, out_dir: str | Path, format: Literal["native", "png"] = "native", stem: str | None = None
+    scene: Scene | Phantom, out_dir: str | Path, format: Literal["native", "png"] = "native", stem: str | None = None
 ) -> tuple[Path, Path]:
     """Write a scene and its truth into ``out_dir`` (made when missing); returns (image path, truth path).
 
-    format ``native``: a blood smear as OME-TIFF, a fetal head as DICOM ultrasound; ``png``: PNG with the text chunk
-    ``fiducial:scale``. stem: the file's name without its endings, else the scene's name and seed.
-    Raises InputError where the folder or the files cannot be written.
+    format ``native``: a blood smear as OME-TIFF, a fetal head as DICOM ultrasound, others as their own ``image``, with
+    the files beside it that the truth names; ``png``: PNG with the text chunk ``fiducial:scale``. A CT series is a
+    folder. stem: the file's name without its endings, else the scene's name and seed.
+    Raises InputError where the folder or the files cannot be written, and for a volume as PNG.
     """
     folder, stem = Path(out_dir), stem or f"{scene.name}_{scene.seed}"
-    ending = "png" if format == "png" else {"blood_smear": "ome.tif", "head_ultrasound": "dcm"}[scene.truth.kind]
-    image_path, truth_path = folder / f"{stem}.{ending}", folder / f"{stem}.truth.json"
-    writer = {"png": _write_png, "ome.tif": _write_ome_tiff, "dcm": _write_dicom}[ending]
-    document = {"image": image_path.name, **scene.truth_document()}
+    if isinstance(scene, Phantom):
+        files = _phantom_files(scene, format, stem)
+        named = {key: name for key, (name, _) in files.items()}
+        writers = [(folder / name, file.write) for name, file in files.values()]
+    else:
+        ending = "png" if format == "png" else {"blood_smear": "ome.tif", "head_ultrasound": "dcm"}[scene.truth.kind]
+        named = {"image": f"{stem}.{ending}"}
+        writer = {"png": _write_png, "ome.tif": _write_ome_tiff, "dcm": _write_dicom}[ending]
+        writers = [(folder / named["image"], lambda path: writer(scene, path))]
+    return _write(folder, stem, {**named, **scene.truth_document()}, writers)
+
+
+def _write(
+    folder: Path, stem: str, document: dict[str, Any], writers: list[tuple[Path, Callable[[Path], None]]]
+) -> tuple[Path, Path]:
+    path = truth_path = folder / f"{stem}.truth.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        writer(scene, image_path)
+        for path, write in writers:
+            write(path)
         truth_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"cannot write {image_path}: {error.strerror or error}; give a folder you may write to"
-        ) from None
-    return image_path, truth_path
+        raise InputError(f"cannot write {path}: {error.strerror or error}; give a folder you may write to") from None
+    return writers[0][0], truth_path
+
+
+def _phantom_files(scene: Phantom, format: str, stem: str) -> dict[str, tuple[str, PhantomFile]]:
+    """File name and writer of the image and of what lies beside it, the image first."""
+    image: PhantomFile = scene.image
+    if format == "png":
+        if "slices" in scene.shape:
+            raise InputError(f"a {scene.name} is a volume, which no PNG holds; write it in its native format")
+        image = Png(scene.rgb_u8, scene.scale)
+    beside = {key: (f"{stem}.{key}.{file.ending}", file) for key, file in scene.beside.items()}
+    return {"image": (f"{stem}.{image.ending}".rstrip("."), image), **beside}
 
 
 def _write_png(scene: Scene, path: Path) -> None:

@@ -23,3 +23,13 @@ def stretched_noise(rng: np.random.Generator, shape: tuple[int, int], grain_yx_p
     white = rng.standard_normal((coarse[0], coarse[1]), dtype=np.float32)
     field = Image.fromarray(white).resize((shape[1], shape[0]), Image.Resampling.BICUBIC)
     return np.asarray(field, dtype=np.float32)
+
+
+def volume_noise(rng: np.random.Generator, shape: tuple[int, int, int], grain: tuple[float, float, float]) -> Float:
+    """A Gaussian field of about unit variance in a volume, correlated over ``grain`` voxels of each axis."""
+    from scipy.ndimage import zoom
+
+    coarse = tuple(max(2, round(side / max(step, 1.0)) + 1) for side, step in zip(shape, grain, strict=True))
+    white = rng.standard_normal(coarse, dtype=np.float32)
+    field = zoom(white, [side / few for side, few in zip(shape, coarse, strict=True)], order=1, grid_mode=False)
+    return np.asarray(field * np.float32(1.3), dtype=np.float32)
