@@ -10,14 +10,15 @@ DENSE = (
     DenseRecipe(steps=2400),
     DenseRecipe(steps=1800, learning_rate=1e-3, mixture=(0.62, 0.28, 0.1), real=4.0, gentle=0.6, seed=1),
     DenseRecipe(steps=1000, learning_rate=8e-4, mixture=(0.7, 0.24, 0.06), real=12.0, gentle=0.85, seed=2),
+    DenseRecipe(steps=1500, learning_rate=8e-4, mixture=(0.74, 0.21, 0.05), real=30.0, gentle=0.9, seed=3),
 )
 BASE = FitRecipe(steps=3200, batch_size=32, learning_rate=1.2e-3)
 ADAPTER = {
-    "understand": FitRecipe(steps=2200, batch_size=48, learning_rate=2.5e-3, rank=32, alpha=64),
-    "answer": FitRecipe(steps=100, learning_rate=2.5e-3, rank=16),
-    "count": FitRecipe(steps=300, learning_rate=2.5e-3, rank=32, alpha=64),
-    "detect": FitRecipe(steps=550, learning_rate=2.5e-3, rank=32, alpha=64),
-    "point": FitRecipe(steps=220, learning_rate=2.5e-3, rank=32, alpha=64),
-    "landmark": FitRecipe(steps=60, learning_rate=2.5e-3, rank=16),
-    "explain": FitRecipe(steps=500, learning_rate=3e-3, rank=16),
+    "understand": FitRecipe(steps=1600, batch_size=48, learning_rate=2e-3, rank=32, alpha=64),
+    "answer": FitRecipe(steps=150, learning_rate=2e-3, rank=16),
+    "count": FitRecipe(steps=500, learning_rate=2e-3, rank=32, alpha=64),
+    "detect": FitRecipe(steps=700, learning_rate=2e-3, rank=32, alpha=64),
+    "point": FitRecipe(steps=300, learning_rate=2e-3, rank=32, alpha=64),
+    "landmark": FitRecipe(steps=80, learning_rate=2e-3, rank=16),
+    "explain": FitRecipe(steps=1000, learning_rate=2e-3, rank=16),
 }

@@ -9,10 +9,11 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fiducial.skills.families.llava.inclusion import DECODER_WEIGHT, Inclusion
+from fiducial.skills.families.llava.inclusion import Inclusion, Rule
 
 OTHER, NONE, END, FIRST = 0, 1, 2, 3  # token ids; slot k is FIRST + k
 P = st.floats(0.001, 0.999)
+WEIGHT = 0.35
 # At most 0.9: a slot with little evidence is passed over, and what is left after 24 such must be a float32 still.
 SLOTS = st.lists(st.tuples(st.floats(0.001, 0.9), st.floats(0.0, 1.0)), max_size=24)
 
@@ -34,7 +35,7 @@ def next_scores(p: list[float], said: list[int], shift: float) -> torch.Tensor:
 
 def decide(p: list[float], evidence: list[float], threshold: float, shift: float = 0.0) -> tuple[list[int], Inclusion]:
     """The tokens decided, with the end, and the decider."""
-    inclusion = Inclusion(range(FIRST, FIRST + len(p)), NONE, END, threshold, evidence)
+    inclusion = Inclusion(range(FIRST, FIRST + len(p)), NONE, END, Rule(threshold, WEIGHT), evidence)
     tokens: list[int] = []
     while END not in tokens:
         said = [token - FIRST for token in tokens if token >= FIRST]
@@ -52,7 +53,7 @@ def test_each_probability_is_recovered_and_exactly_those_that_reach_the_threshol
     slots: list[tuple[float, float]], threshold: float, shift: float
 ) -> None:
     p, evidence = [slot[0] for slot in slots], [slot[1] for slot in slots]
-    known = [DECODER_WEIGHT * a + (1 - DECODER_WEIGHT) * b for a, b in slots]
+    known = [WEIGHT * a + (1 - WEIGHT) * b for a, b in slots]
     assume(all(abs(value - threshold) > 1e-3 for value in known))  # at the threshold itself rounding decides
     tokens, inclusion = decide(p, evidence, threshold, shift)
     named = [FIRST + k for k, value in enumerate(known) if value >= threshold]
@@ -74,7 +75,7 @@ def test_where_decoder_and_tower_agree_it_is_their_probability(p: list[float], t
 def test_whatever_the_scores_a_probability_is_one(logits: list[float]) -> None:
     scores = torch.tensor([logits])
     slots = len(logits) - FIRST
-    inclusion = Inclusion(range(FIRST, len(logits)), NONE, END, 1.1, [1.0] * slots)
+    inclusion = Inclusion(range(FIRST, len(logits)), NONE, END, Rule(1.1, WEIGHT), [1.0] * slots)
     assert int(inclusion(torch.tensor([[]]), scores).argmax()) == NONE
     assert list(inclusion.probability) == list(range(slots))
     assert all(0 <= value <= 1 for value in inclusion.probability.values())

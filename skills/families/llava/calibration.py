@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -11,10 +11,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fiducial.skills.families.llava.inclusion import Rule
 from fiducial.tools.errors import InputError
 
 DEFAULT_HEAD_SIGMA = 0.03
-DEFAULT_INCLUSION = 0.5
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class Cloud:
 class Calibration:
     """clouds: of each kind; distances: those of held-out images of the kind to their nearest cloud, sorted.
 
-    head_sigma: one standard deviation of the head's axes, relative to its mean radius. inclusion: of each structure,
-    the probability from which a proposal is named. Kept in ``calibration.json`` (numbers) and ``calibration.npz``.
+    head_sigma: one standard deviation of the head's axes, relative to its mean radius. inclusion: the rule by which
+    proposals of each structure are named. Kept in ``calibration.json`` (numbers) and ``calibration.npz``.
     """
 
     clouds: dict[str, tuple[Cloud, ...]] = field(default_factory=dict)
     distances: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     head_sigma: float = DEFAULT_HEAD_SIGMA
-    inclusion: dict[str, float] = field(default_factory=dict)
+    inclusion: dict[str, Rule] = field(default_factory=dict)
 
     def typicality(self, kind: str, embedding: ArrayLike) -> float:
         """Conformal p-value (Vovk et al. 2005; Bates et al. 2023): the share of held-out images at least as far out.
@@ -68,7 +68,7 @@ class Calibration:
         """Write both files; ``policy`` holds thresholds for the controller."""
         document = {
             "head_sigma": self.head_sigma,
-            "inclusion": self.inclusion,
+            "inclusion": {structure: asdict(rule) for structure, rule in self.inclusion.items()},
             "held_out": {kind: len(values) for kind, values in self.distances.items()},
             "policy": policy,
         }
@@ -92,7 +92,8 @@ class Calibration:
             kinds = sorted({name.split("/")[0] for name in data})
             clouds = {kind: _clouds(data, kind) for kind in kinds}
             distances = {kind: data[f"{kind}/distances"] for kind in kinds}
-            return cls(clouds, distances, float(numbers["head_sigma"]), dict(numbers.get("inclusion", {})))
+            rules = {structure: Rule(**rule) for structure, rule in numbers.get("inclusion", {}).items()}
+            return cls(clouds, distances, float(numbers["head_sigma"]), rules)
         except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise InputError(
                 f"the calibration in {folder} cannot be read ({error}); calibrate the model again"

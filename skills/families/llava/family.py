@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from fiducial.skills.adapters import load_adapters
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
-from fiducial.skills.families.llava.calibration import DEFAULT_INCLUSION, Calibration
+from fiducial.skills.families.llava.calibration import Calibration
 from fiducial.skills.families.llava.dialect import NONE
 from fiducial.skills.families.llava.grammar import Grammars
-from fiducial.skills.families.llava.inclusion import Inclusion
+from fiducial.skills.families.llava.inclusion import Inclusion, Rule
 from fiducial.skills.families.llava.session import LlavaSession
 from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
 from fiducial.tools.errors import InputError
@@ -51,10 +51,10 @@ class LlavaModel:
         return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))  # type: ignore[arg-type]
 
     def inclusion(self, structure: str, evidence: Sequence[float]) -> Inclusion:
-        """Decides one list of slots at the structure's threshold; evidence: the tower's score of each slot in use."""
+        """Decides one list of slots by the structure's rule; evidence: the tower's score of each slot in use."""
         none = self.tokenizer(NONE, add_special_tokens=False)["input_ids"][0]
-        threshold = self.calibration.inclusion.get(structure, DEFAULT_INCLUSION)
-        return Inclusion(self.slot_ids[: len(evidence)], none, self.tokenizer.eos_token_id, threshold, evidence)
+        rule = self.calibration.inclusion.get(structure, Rule())
+        return Inclusion(self.slot_ids[: len(evidence)], none, self.tokenizer.eos_token_id, rule, evidence)
 
     @cached_property
     def grammars(self) -> Grammars:
