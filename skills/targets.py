@@ -1,5 +1,4 @@
-"""What is asked of a model, and the typed target that it is trained to write: what every data set gives and every
-dialect renders and parses.
+"""What is asked of a model, and the typed target that it writes: what data sets give and dialects render and parse.
 
 A data set turns a sample into ``(Query, Target)`` pairs; a template fills the query into a prompt; a family's dialect
 renders the target as text and parses the model's text back to a target.
@@ -42,7 +41,7 @@ class Query(Part):
     """What is asked: all that a template needs beside the image. Nothing in it gives the answer away.
 
     label: the object or landmark asked for, in words; question: a question in words (VQA); options: of a choice;
-    quantity: in words, what to measure ("major and minor axis lengths"); unit: of the numbers to be given;
+    quantities: names of the numbers to be given, in order ("major axis", "minor axis"), and their unit;
     scale: mm per stored pixel, where the prompt states it; image_count: more than 1 for the slices of a volume.
     """
 
@@ -50,7 +49,7 @@ class Query(Part):
     label: str | None = None
     question: str | None = None
     options: tuple[str, ...] = ()
-    quantity: str | None = None
+    quantities: tuple[str, ...] = ()
     unit: NumberUnit | None = None
     scale: Scale | None = None
     language: Language = "en"
