@@ -24,6 +24,7 @@ _MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "nuclei_he": ("nuclei", "make_nuclei", {"stain": "he"}),
     "nuclei_unscaled": ("nuclei", "make_nuclei", {"scaled": False}),
     "polyp": ("polyp", "make_polyp", {}),
+    "ct_lesion": ("ct_lesion", "make_ct_lesion", {}),
 }
 
 
