@@ -2,7 +2,7 @@
 
 ``runs`` holds what a run has one of; ``regions``, ``measurements``, ``checks`` and ``steps`` its lists, in the order of
 ``position``; columns are named as the fields of the record (``tools/record.py``), and nested values are JSON. Of an
-image only path, SHA-256, size and scale (and where it holds) are kept: this list of columns is the allow-list.
+image only path, SHA-256, size, scale (and where it holds) and slice are kept: this list of columns is the allow-list.
 """
 
 from __future__ import annotations
@@ -48,3 +48,10 @@ def one_record(db: Database) -> None:
 def scale_box(db: Database) -> None:
     """Where in the image the scale holds; NULL for everywhere."""
     db.execute("ALTER TABLE runs ADD COLUMN image_scale_box_xyxy_px TEXT")
+
+
+@migrations(name="0003_volumes")
+def volumes(db: Database) -> None:
+    """Which slice of its file an image is, and a region's box in the world; NULL for files of one image."""
+    db.execute("ALTER TABLE runs ADD COLUMN image_file_slice TEXT")
+    db.execute("ALTER TABLE regions ADD COLUMN box_xyzxyz_mm TEXT")

@@ -16,9 +16,9 @@ from fiducial.tools.record import GEOMETRY_OF_KIND, Record
 PARTS = ("understanding", "answer", "explanation", "verdict")
 LISTS = ("regions", "measurements", "checks", "steps")
 _IMAGE = ("path", "sha256", "width_px", "height_px", "scale", "scale_refused", "scale_box_xyxy_px")
-_IMAGE_JSON = ("scale", "scale_box_xyxy_px")
-_JSON_COLUMNS = frozenset({"geometry", "interval", "region_ids"})
-_OMITTED_WHEN_NONE = ("sigma_px", "parent_id")
+_IMAGE_JSON = ("scale", "scale_box_xyxy_px", "file_slice")
+_JSON_COLUMNS = frozenset({"geometry", "interval", "region_ids", "box_xyzxyz_mm"})
+_OMITTED_WHEN_NONE = ("sigma_px", "parent_id", "box_xyzxyz_mm")
 
 Row = dict[str, Any]
 
@@ -34,7 +34,7 @@ def _loads(text: str | None) -> Any:
 def run_row(document: Mapping[str, Any]) -> Row:
     """The columns of ``runs`` that come from the document."""
     image = {f"image_{name}": document["image"][name] for name in _IMAGE}
-    image.update({f"image_{name}": _dumps(document["image"][name]) for name in _IMAGE_JSON})
+    image.update({f"image_{name}": _dumps(document["image"].get(name)) for name in _IMAGE_JSON})
     parts = {name: _dumps(document[name]) for name in PARTS}
     status = (document["verdict"] or {}).get("status")
     return {"run_id": document["run_id"], "question": document["question"], "status": status} | image | parts
@@ -68,6 +68,8 @@ def document_of(run: Mapping[str, Any], lists: Mapping[str, Sequence[Mapping[str
     document: Row = {"run_id": run["run_id"], "question": run["question"]}
     document["image"] = {name: run[f"image_{name}"] for name in _IMAGE}
     document["image"].update({name: _loads(run[f"image_{name}"]) for name in _IMAGE_JSON})
+    if document["image"]["file_slice"] is None:
+        del document["image"]["file_slice"]
     document.update({name: _loads(run[name]) for name in PARTS})
     document.update({name: [_list_item(name, row) for row in lists[name]] for name in LISTS})
     return {name: document[name] for name in Record.model_fields}

@@ -37,6 +37,8 @@ Unit = Literal["mm", "mm²", "µm", "µm²", "mm at the detector", "mm² at the 
 Task = Literal["presence", "count", "location", "kind", "size", "compare", "unknown"]
 Selector = Literal["each", "largest", "second_largest", "third_largest", "smallest"]
 Status = Literal["answered", "partial", "abstained"]
+Plane = Literal["axial", "coronal", "sagittal"]
+BoxXYZXYZ = tuple[Finite, Finite, Finite, Finite, Finite, Finite]
 
 
 class Part(BaseModel):
@@ -61,11 +63,19 @@ class Scale(Part):
     source: ScaleSource
 
 
+class FileSlice(Part):
+    """Which part of a larger file an image is: a slice of a volume, or (plane None) a frame or page. index: from 0."""
+
+    plane: Plane | None = None
+    index: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)]
+
+
 class ImageInfo(Part):
     """The image a record is about. ``scale_refused`` says why there is no scale.
 
     scale_box_xyxy_px: the scale holds only inside this box (a DICOM ultrasound region, PS3.3 C.8.5.5), stored pixels;
-    None where it holds everywhere.
+    None where it holds everywhere. file_slice: None where the file holds one image.
     """
 
     path: str
@@ -75,6 +85,7 @@ class ImageInfo(Part):
     scale: Scale | None = None
     scale_refused: str | None = None
     scale_box_xyxy_px: BoxXYXY | None = None
+    file_slice: FileSlice | None = None
 
 
 class Intent(Part):
@@ -142,6 +153,8 @@ class Region(Part):
     pixels, where known. A rejected region stays in the record with the check that rejected it. parent_id: the region
     that this one is a part of (landmarks name the head's ellipse). Coordinates may be non-finite or outside the
     image *before* the checks have run; such a region can only end as rejected.
+    box_xyzxyz_mm: of a slice of a volume, the region's bounding box in the world (mm, LPS): x0, y0, z0, x1, y1, z1 of
+    the pixels' and the slice's outer faces, half-open as all boxes are; None for other images.
     """
 
     id: str
@@ -151,6 +164,7 @@ class Region(Part):
     point_xy_px: tuple[float, float] | None = None
     polygon_xy_px: tuple[tuple[float, float], ...] | None = None
     ellipse_px: Ellipse | None = None
+    box_xyzxyz_mm: BoxXYZXYZ | None = None
     score: float
     sigma_px: float | None = None
     skill: str
@@ -250,15 +264,17 @@ class Record(Part):
         return tuple(r for r in self.regions if r.status == "accepted")
 
     def document(self) -> dict[str, Any]:
-        """The record as JSON-ready data; a region carries only the geometry of its kind.
+        """The record as JSON-ready data; what a region or an image does not have is left out.
 
         JSON has no NaN: a coordinate or score that is not finite is None, the check that rejected its region says why.
         """
         data: dict[str, Any] = json.loads(self.model_dump_json())
         for region in data["regions"]:
-            for field in set(GEOMETRY_OF_KIND.values()) | {"sigma_px", "parent_id"}:
+            for field in set(GEOMETRY_OF_KIND.values()) | {"sigma_px", "parent_id", "box_xyzxyz_mm"}:
                 if region[field] is None:
                     del region[field]
+        if data["image"]["file_slice"] is None:
+            del data["image"]["file_slice"]
         return {key: _json_numbers(value) for key, value in data.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import nifti_map
@@ -15,7 +16,8 @@ from fiducial.tools.images.open_image import open_image
 
 NIBABEL = Path(nibabel.__file__).parent / "tests" / "data"
 VOLUME = np.random.default_rng(1).normal(size=(6, 7, 8)).astype(np.float32)
-OBLIQUE = np.array([[-1.9, 0.2, 0.1, 30], [0.25, 1.4, -0.3, -20], [0.1, 0.2, 3.0, 5], [0, 0, 0, 1]])
+TURN = Rotation.from_euler("xyz", (7, -5, 11), degrees=True).as_matrix()
+OBLIQUE = nibabel.affines.from_matvec(TURN @ np.diag([-1.9, 1.4, 3.0]), [30, -20, 5])
 
 
 def saved(path: Path, affine: np.ndarray, array: np.ndarray = VOLUME, unit: str = "mm") -> Path:

@@ -18,12 +18,22 @@ class DecodeError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """What to decode. frame: of a multi-frame file or stack; plane and index: of a volume, index None is the middle."""
+    """What to decode.
+
+    frame: of a multi-frame file, as stored, or of a fourth axis (time). plane and index: of a volume; plane None is the
+    plane of its acquisition (axial, where that is not known), index None the middle slice. Of a file whose frames or
+    pages are no volume, index counts those.
+    """
 
     path: str
-    frame: int = 0
-    plane: str = "axial"
+    frame: int | None = None
+    plane: str | None = None
     index: int | None = None
+
+    @property
+    def page(self) -> int:
+        """Which frame or page of a file that is no volume."""
+        return self.frame if self.frame is not None else self.index or 0
 
 
 @dataclass
@@ -34,6 +44,8 @@ class Decoded:
     orientation: EXIF number, 1 to 8, of the turn that leads from stored to display.
     scale: fields of ``fiducial.tools.record.Scale``; scale_refused: why there is none.
     world_mm: origin (corner), step of one pixel right, step of one pixel down; three times (x, y, z), LPS.
+    plane: the anatomical plane nearest to the slice; across_mm: the step to the next slice, (x, y, z), LPS.
+    window: centre, width and function through which values became shown_u8, and whether it was then inverted.
     """
 
     format: str
@@ -48,6 +60,9 @@ class Decoded:
     modality: str | None = None
     slice_count: int = 1
     slice_index: int = 0
+    plane: str | None = None
+    across_mm: list[float] | None = None
+    window: tuple[float | None, float | None, str, bool] | None = None
     notes: list[str] = field(default_factory=list)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -3,67 +3,94 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any, BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
+from fiducial.tools.images.dicom_pixels import frame_pixels
 from fiducial.tools.images.dicom_scale import frame_value, set_scale
 from fiducial.tools.images.window import windowed_u8
 
+if TYPE_CHECKING:
+    from fiducial.tools.images.dicom_stack import Stack
+
+MAX_FRAMES = 5000
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
-def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
-    """Decode one frame. Raises DecodeError for a file without pixels, damage, or a compression that has no decoder."""
+def read_dataset(file: BinaryIO, stop_before_pixels: bool = False) -> Any:
+    """The data set of a file. Raises DecodeError for damage."""
     import pydicom
 
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pydicom.dcmread(file, force=True, stop_before_pixels=stop_before_pixels)
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DecodeError("the DICOM file is damaged or cut short; export it again") from error
+
+
+def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
+    """Decode one frame, or one slice where the frames are a volume.
+
+    Raises DecodeError for a file without pixels, damage, or a compression that has no decoder.
+    """
+    dataset = read_dataset(file)
+    require_image(dataset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            dataset = pydicom.dcmread(file, force=True)
-        except MemoryError:
-            raise
-        except Exception as error:
-            raise DecodeError("the DICOM file is damaged or cut short; export it again") from error
-        if "Rows" not in dataset or not any(keyword in dataset for keyword in PIXELS):
-            kind = dataset.get("Modality") or "DICOM"
-            raise DecodeError(f"the {kind} file has no image in it; give a DICOM file with pixel data")
-        require_pixels(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0))
+        if dataset.get("Modality") == "SEG":
+            from fiducial.tools.images.dicom_seg import decode_seg
+
+            return decode_seg(dataset, request)
         count = int(dataset.get("NumberOfFrames") or 1)
-        frame = choose("frame", request.frame, count)
-        pixels = _pixels(dataset, frame)
-        decoded = _shown(dataset, pixels, frame)
+        if request.frame is None and (count > 1 or request.plane is not None):
+            from fiducial.tools.images.dicom_stack import cut_stack
+
+            stack, why_not = _frames_as_volume(dataset, count)
+            if stack is not None:
+                return cut_stack(stack, request.plane, request.index)
+            if request.plane is not None:
+                raise DecodeError(f"it cannot be cut in the {request.plane} plane: {why_not}")
+        return decode_dataset(dataset, choose("frame", request.page, count))
+
+
+def require_image(dataset: Any) -> None:
+    """Refuse a data set without an image, before anything is decoded."""
+    if "Rows" not in dataset or not any(keyword in dataset for keyword in PIXELS):
+        kind = dataset.get("Modality") or "DICOM"
+        raise DecodeError(f"the {kind} file has no image in it; give a DICOM file with pixel data")
+    require_pixels(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0))
+
+
+def decode_dataset(dataset: Any, frame: int) -> Decoded:
+    """One frame of a data set, as it is stored. Raises DecodeError."""
+    require_image(dataset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        decoded = _shown(dataset, frame_pixels(dataset, frame), frame)
         decoded.modality = str(dataset.get("Modality", "")) or None
-        decoded.slice_count, decoded.slice_index = count, frame
+        decoded.slice_count, decoded.slice_index = int(dataset.get("NumberOfFrames") or 1), frame
         set_scale(decoded, dataset, frame)
     return decoded
 
 
-def _pixels(dataset: Any, frame: int) -> NDArray[Any]:
-    """Stored values of one frame: (h, w), or (h, w, 3) in RGB."""
-    from pydicom.pixels import pixel_array
+def _frames_as_volume(dataset: Any, count: int) -> tuple[Stack | None, str]:
+    """The frames put in order by their positions, or the reason why they are no volume."""
+    from fiducial.tools.images.dicom_stack import make_stack, stack_slice
 
-    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
-    if syntax is None:  # a bare data set: the reader has found out byte order and explicitness
-        from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
-
-        dataset.ensure_file_meta()
-        syntax = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
-        dataset.file_meta.TransferSyntaxUID = syntax
+    if count > MAX_FRAMES:
+        return None, f"its {count} frames are too many; leave the plane out"
     try:
-        return np.asarray(pixel_array(dataset, index=frame))
-    except MemoryError:
-        raise
-    except (RuntimeError, NotImplementedError) as error:
-        missing = "missing dependencies" in str(error)
-        why = "no decoder is installed for" if missing else "the file is damaged, or no installed decoder can read"
-        raise DecodeError(
-            f"{why} its compression, {syntax.name}; run `pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg`"
-        ) from error
-    except Exception as error:
-        raise DecodeError("its pixel data are damaged or cut short; export it again") from error
+        frames = [stack_slice(dataset, n, f"frame {n}", partial(decode_dataset, dataset, n)) for n in range(count)]
+        return make_stack(frames), ""
+    except DecodeError as error:
+        return None, str(error)
 
 
 def _shown(dataset: Any, pixels: NDArray[Any], frame: int) -> Decoded:
@@ -80,10 +107,10 @@ def _shown(dataset: Any, pixels: NDArray[Any], frame: int) -> Decoded:
         colour = pixels if top == 255 else np.clip(pixels / top * 255 + 0.5, 0, 255)
         return Decoded("DICOM", np.ascontiguousarray(colour[:, :, :3]).astype(np.uint8))
     values = _modality_values(dataset, pixels, frame)
-    shown = _grey(dataset, pixels, values, frame)
+    shown, window = _grey(dataset, pixels, values, frame)
     if photometric == "MONOCHROME1":  # PS3.3 C.7.6.3.1.2: the lowest value is white
-        shown = 255 - shown
-    return Decoded("DICOM", shown, values, _unit(dataset, frame))
+        shown, window = 255 - shown, (*window[:3], True)
+    return Decoded("DICOM", shown, values, _unit(dataset, frame), window=window)
 
 
 def _modality_values(dataset: Any, pixels: NDArray[Any], frame: int) -> NDArray[np.float32]:
@@ -105,7 +132,12 @@ def _unit(dataset: Any, frame: int) -> str:
     return "HU" if dataset.get("Modality") == "CT" and frame_value(dataset, frame, "RescaleSlope") else "stored value"
 
 
-def _grey(dataset: Any, pixels: NDArray[Any], values: NDArray[np.float32], frame: int) -> NDArray[np.uint8]:
+Window = tuple[float | None, float | None, str, bool]
+
+
+def _grey(
+    dataset: Any, pixels: NDArray[Any], values: NDArray[np.float32], frame: int
+) -> tuple[NDArray[np.uint8], Window]:
     """Through the file's first window or VOI table; without one, over the values that are not padding."""
     center, width = (_first(frame_value(dataset, frame, f"Window{name}")) for name in ("Center", "Width"))
     if center is None and dataset.get("VOILUTSequence"):
@@ -113,14 +145,15 @@ def _grey(dataset: Any, pixels: NDArray[Any], values: NDArray[np.float32], frame
 
         table = np.asarray(apply_voi(values.astype(np.int32), dataset), np.float32)
         bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return windowed_u8(table, (2**bits - 1) / 2, 2**bits - 1, "LINEAR_EXACT")
+        shown = windowed_u8(table, (2**bits - 1) / 2, 2**bits - 1, "LINEAR_EXACT")
+        return shown, (None, None, "LINEAR", False)
     function = str(frame_value(dataset, frame, "VOILUTFunction") or "LINEAR")
     padding = dataset.get("PixelPaddingValue")
     if center is None and isinstance(padding, int) and (pixels == padding).any() and (pixels != padding).any():
         inside = values[pixels != padding]
         low, high = (float(v) for v in np.percentile(inside, [0.1, 99.9]))
-        return windowed_u8(values, (low + high) / 2, max(high - low, 1e-6), "LINEAR_EXACT")
-    return windowed_u8(values, center, width, function)
+        center, width, function = (low + high) / 2, max(high - low, 1e-6), "LINEAR_EXACT"
+    return windowed_u8(values, center, width, function), (center, width, function, False)
 
 
 def _first(value: Any) -> float | None:

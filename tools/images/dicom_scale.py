@@ -11,7 +11,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from fiducial.tools.frames import FrameError, dicom_plane_map
+import numpy as np
+
+from fiducial.tools.frames import Floats, FrameError, dicom_plane_map
 from fiducial.tools.images.decoded import Decoded
 
 PROJECTION = {"CR", "DX", "MG", "IO", "PX", "XA", "RF", "RG", "XC"}
@@ -33,7 +35,7 @@ def frame_value(dataset: Any, frame: int, keyword: str) -> Any:
     return dataset.get(keyword)
 
 
-def _spacing(value: Any) -> tuple[float, float] | None:
+def spacing_of(value: Any) -> tuple[float, float] | None:
     """Two positive, finite numbers, row first; None for anything else."""
     try:
         row, column = (float(v) for v in value)
@@ -49,7 +51,7 @@ def set_scale(decoded: Decoded, dataset: Any, frame: int) -> None:
         _from_regions(decoded, dataset)
         return
     raw = frame_value(dataset, frame, "PixelSpacing")
-    spacing = _spacing(raw)
+    spacing = spacing_of(raw)
     if raw is not None and spacing is None:
         decoded.scale_refused = f"PixelSpacing is not two positive numbers: {str(raw)[:60]}"
         return
@@ -72,7 +74,7 @@ def _projection(
     dataset: Any, spacing: tuple[float, float] | None
 ) -> tuple[tuple[float, float] | None, str | None, str]:
     """Spacing, source and reason of a projection X-ray: only a calibration brings its mm into the patient."""
-    detector = _spacing(dataset.get("ImagerPixelSpacing")) or _spacing(dataset.get("NominalScannedPixelSpacing"))
+    detector = spacing_of(dataset.get("ImagerPixelSpacing")) or spacing_of(dataset.get("NominalScannedPixelSpacing"))
     if spacing is None:
         return detector, "detector", "the projection image has neither PixelSpacing nor ImagerPixelSpacing"
     calibrated = dataset.get("PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL")
@@ -84,7 +86,7 @@ def _projection(
 
 def _aspect_note(dataset: Any) -> str:
     """A clause where the pixels are known not to be square."""
-    aspect = _spacing(dataset.get("PixelAspectRatio"))
+    aspect = spacing_of(dataset.get("PixelAspectRatio"))
     if aspect is None or aspect[0] == aspect[1]:
         return ""
     return f"; its pixels are not square (aspect {aspect[0]:g}:{aspect[1]:g}), so lengths in px depend on direction"
@@ -112,6 +114,12 @@ def _set_world(decoded: Decoded, dataset: Any, frame: int, spacing: tuple[float,
         return
     if all(math.isfinite(v) for row in world for v in row):
         decoded.world_mm = world
+        decoded.plane = _nearest_plane(np.cross(plane.step_x_mm, plane.step_y_mm))
+
+
+def _nearest_plane(normal: Floats) -> str:
+    """Of the axes of LPS, which is nearest to the normal of a slice."""
+    return ("sagittal", "coronal", "axial")[int(np.argmax(np.abs(normal)))]
 
 
 def _from_regions(decoded: Decoded, dataset: Any) -> None:
@@ -126,7 +134,7 @@ def _from_regions(decoded: Decoded, dataset: Any) -> None:
         area = (box[2] - box[0]) * (box[3] - box[1])
         units = (region.get("PhysicalUnitsXDirection"), region.get("PhysicalUnitsYDirection"))
         deltas = (region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX"))
-        spacing = _spacing([abs(float(d)) * 10 if d is not None else math.nan for d in deltas])
+        spacing = spacing_of([abs(float(d)) * 10 if d is not None else math.nan for d in deltas])
         if units == (_CM, _CM) and spacing is not None:
             usable.append((area, box, spacing))
         else:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fiducial.tools.frames import FrameMap2D, PlaneMap
-from fiducial.tools.record import BoxXYXY, ImageInfo
+from fiducial.tools.frames import Floats, FrameMap2D, PlaneMap
+from fiducial.tools.record import BoxXYXY, ImageInfo, Plane
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +22,9 @@ class Image:
     values_unit: "HU" for CT, the file's own unit where it names one, "stored value" otherwise; None without values.
     stored_to_world: from stored pixels to mm, LPS; None where the file has no position in the patient.
     slice_count: how many slices or frames there are to choose from along the chosen plane; slice_index: which is this.
+    plane: the anatomical plane nearest to the slice; None where that is unknown or has no meaning.
+    slice_step_mm: (3,) the way in the world from this slice to the next, mm, LPS; None where there is no next or the
+    distance is unknown. stored_to_world leads to the middle of the slice's thickness.
     notes: what was found on the way that a reader should know, one sentence each.
     """
 
@@ -36,6 +39,8 @@ class Image:
     stored_to_world: PlaneMap | None
     slice_count: int
     slice_index: int
+    plane: Plane | None = None
+    slice_step_mm: Floats | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -48,7 +53,8 @@ class Image:
         spacing = f"row {scale.row_mm:g}, column {scale.column_mm:g} mm/px ({scale.source})" if scale else "no scale"
         shown = f"{self.rgb_u8.shape[1]}×{self.rgb_u8.shape[0]}"
         stored = f"{self.info.width_px}×{self.info.height_px}"
+        which = f"{self.plane or ''} slice {self.slice_index + 1} of {self.slice_count}".strip()
         return (
             f"Image({self.info.path!r}, {self.format}, stored {stored}, shown {shown}, orientation {self.orientation},"
-            f" {spacing}, values {self.values_unit or 'none'}, slice {self.slice_index + 1} of {self.slice_count})"
+            f" {spacing}, values {self.values_unit or 'none'}, {which})"
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from fiducial.tools.frames import Floats
 from fiducial.tools.hooks import tool
-from fiducial.tools.record import BoxXYXY, Scale
+from fiducial.tools.record import BoxXYXY, Plane, Scale
+
+Vector = tuple[float, float, float]
 
 
 class ImageInfoResult(BaseModel):
@@ -30,25 +33,34 @@ class ImageInfoResult(BaseModel):
     scale_refused: str | None = Field(description="Why there is no scale")
     scale_box_xyxy_px: BoxXYXY | None = Field(description="The scale holds only inside this box; null for everywhere")
     values_unit: str | None = Field(description="Unit of the stored values (HU for CT); null for colour")
+    plane: Plane | None = Field(description="The anatomical plane nearest to the slice; null where that is unknown")
     slice_count: int = Field(description="Number of frames, pages or slices along the chosen plane")
     slice_index: int = Field(description="Which of them this is, from 0")
     has_world: bool = Field(description="Whether the file gives a position in the patient (mm, LPS)")
+    origin_mm: Vector | None = Field(description="World position (x, y, z; mm, LPS) of the corner of the first pixel")
+    step_x_mm: Vector | None = Field(description="The way in the world of one stored pixel to the right")
+    step_y_mm: Vector | None = Field(description="The way in the world of one stored pixel down")
+    slice_step_mm: Vector | None = Field(description="The way in the world to the next slice")
     notes: list[str] = Field(description="What else was found that a reader should know")
 
 
 @tool
 def image_info(
-    path: Annotated[str, Field(description="Path of an image file: PNG, JPEG, TIFF, DICOM, NIfTI")],
+    path: Annotated[
+        str, Field(description="Path of an image file (PNG, JPEG, TIFF, DICOM, NIfTI, NRRD) or series folder")
+    ],
     scale: Annotated[
         str | None,
         Field(description="Scale to use instead of the file's own, such as \"0.1 mm/px\"; null for the file's"),
     ] = None,
-    frame: Annotated[int, Field(ge=0, description="Which frame of a multi-frame file, from 0")] = 0,
+    frame: Annotated[
+        int | None, Field(ge=0, description="Which frame of a multi-frame file, from 0; null for the first")
+    ] = None,
     plane: Annotated[
-        Literal["axial", "coronal", "sagittal"], Field(description="Which plane of a volume to cut")
-    ] = "axial",
+        Plane | None, Field(description="Which plane of a volume to cut; null for the plane of its acquisition")
+    ] = None,
     slice_index: Annotated[
-        int | None, Field(ge=0, description="Which slice of a volume; null for the middle one")
+        int | None, Field(ge=0, description="Which slice of a volume, from 0; null for the middle one")
     ] = None,
 ) -> ImageInfoResult:
     """Tell what an image file is: format, size, orientation, physical scale and its source, or why it has no scale."""
@@ -58,17 +70,26 @@ def image_info(
     image = open_image(
         path, parse_scale(scale) if scale is not None else None, frame=frame, plane=plane, index=slice_index
     )
-    height, width = image.rgb_u8.shape[:2]
+    (height, width), world = image.rgb_u8.shape[:2], image.stored_to_world
     return ImageInfoResult(
-        **image.info.model_dump(),
+        **image.info.model_dump(exclude={"file_slice"}),
         format=image.format,
         modality=image.modality,
         display_width_px=width,
         display_height_px=height,
         orientation=image.orientation,
         values_unit=image.values_unit,
+        plane=image.plane,
         slice_count=image.slice_count,
         slice_index=image.slice_index,
-        has_world=image.stored_to_world is not None,
+        has_world=world is not None,
+        origin_mm=_vector(world and world.origin_mm),
+        step_x_mm=_vector(world and world.step_x_mm),
+        step_y_mm=_vector(world and world.step_y_mm),
+        slice_step_mm=_vector(image.slice_step_mm),
         notes=list(image.notes),
     )
+
+
+def _vector(xyz: Floats | None) -> Vector | None:
+    return None if xyz is None else (float(xyz[0]), float(xyz[1]), float(xyz[2]))

@@ -13,27 +13,28 @@ from fiducial.tools.images.decoded import MAX_FILE_BYTES, DecodeError, Request
 from fiducial.tools.images.decoder import DEFAULT_LIMITS, Limits, decoder
 from fiducial.tools.images.image import Image
 from fiducial.tools.images.orientation import NAMES, orientation_map, oriented
-from fiducial.tools.record import ImageInfo, Scale
+from fiducial.tools.record import FileSlice, ImageInfo, Scale
 
 
 def open_image(
     path: str | Path,
     scale: Scale | None = None,
     *,
-    frame: int = 0,
-    plane: str = "axial",
+    frame: int | None = None,
+    plane: str | None = None,
     index: int | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Image:
-    """Open a PNG, JPEG, BMP, GIF, WebP, TIFF, OME-TIFF, DICOM or NIfTI file.
+    """Open a PNG, JPEG, BMP, GIF, WebP, TIFF, OME-TIFF, DICOM, NIfTI or NRRD file, or a folder with a DICOM series.
 
     scale: what the user states; it replaces the file's own and has source ``user``.
-    frame: which frame of a multi-frame file or stack. plane (axial, coronal, sagittal) and index: which slice of a
-    volume; index None is the middle one.
+    frame: which frame of a multi-frame file, as stored, or of a fourth axis; by default the first. plane (axial,
+    coronal, sagittal) and index: which slice of a volume; plane None is the plane of its acquisition, axial where that
+    is not known; index None is the middle slice. In a file whose frames are no volume, index counts the frames.
     Raises InputError with one sentence for a path or file that cannot be used.
     """
-    _require_file(Path(path))
-    if plane not in ("axial", "coronal", "sagittal"):
+    _require_readable(Path(path))
+    if plane is not None and plane not in ("axial", "coronal", "sagittal"):
         raise InputError(f"unknown plane {plane!r}; choose axial, coronal or sagittal")
     try:
         header, arrays = decoder(limits).ask(Request(str(Path(path).absolute()), frame, plane, index))
@@ -42,12 +43,12 @@ def open_image(
     return _image(str(path), header, arrays, scale)
 
 
-def _require_file(path: Path) -> None:
+def _require_readable(path: Path) -> None:
     try:
         if not path.exists():
             raise InputError(f"cannot read '{path}': there is no such file; check the path")
-        if path.is_dir():
-            raise InputError(f"cannot read '{path}': it is a folder; name one image file in it")
+        if path.is_dir():  # perhaps a DICOM series; the worker looks into it
+            return
         if not path.is_file():
             raise InputError(f"cannot read '{path}': it is not a regular file; give an image file")
         size = path.stat().st_size
@@ -69,6 +70,7 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
     world = PlaneMap(*(np.array(v, np.float64) for v in header["world_mm"])) if header["world_mm"] else None
     if user is not None:  # the file's position in the patient rests on the spacing that the user has overruled
         scale, box, world = user.model_copy(update={"source": "user"}), None, None
+    part = FileSlice(plane=header["plane"], index=header["slice_index"], count=header["slice_count"])
     info = ImageInfo(
         path=path,
         sha256=header["sha256"],
@@ -77,6 +79,7 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         scale=scale,
         scale_refused=None if scale else header["scale_refused"],
         scale_box_xyxy_px=tuple(box) if box else None,
+        file_slice=part if part.count > 1 else None,
     )
     rgb = oriented(shown, header["orientation"])
     rgb.flags.writeable = False
@@ -92,5 +95,7 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         stored_to_world=world,
         slice_count=header["slice_count"],
         slice_index=header["slice_index"],
+        plane=header["plane"],
+        slice_step_mm=np.array(header["across_mm"], np.float64) if world and header["across_mm"] else None,
         notes=tuple(header["notes"]),
     )

@@ -32,7 +32,7 @@ def decode_raster(file: BinaryIO, request: Request) -> Decoded:
             image = Pillow.open(file, formats=FORMATS)
             require_pixels(*image.size)
             count = int(getattr(image, "n_frames", 1))
-            image.seek(choose("frame", request.frame, count))
+            image.seek(choose("frame", request.page, count))
             image.load()
         except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
             raise DecodeError("the file is damaged or cut short; copy or export it again") from error
@@ -40,7 +40,7 @@ def decode_raster(file: BinaryIO, request: Request) -> Decoded:
         orientation = image.getexif().get(0x0112, 1)
     decoded = Decoded(image.format or "raster", shown, values, "stored value" if values is not None else None)
     decoded.orientation = orientation if orientation in range(1, 9) else 1
-    decoded.slice_count, decoded.slice_index = count, request.frame
+    decoded.slice_count, decoded.slice_index = count, request.page
     _set_scale(decoded, image.info, image.size)
     return decoded
 

@@ -23,11 +23,11 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
     try:
         with tifffile.TiffFile(file) as tif:
             count = len(tif.pages)
-            page: Any = tif.pages[choose("page", request.frame, count)]
+            page: Any = tif.pages[choose("page", request.page, count)]
             require_pixels(int(page.imagewidth), int(page.imagelength))
-            pixels = _pixels(file, page, request.frame)
+            pixels = _pixels(file, page, request.page)
             decoded = _shown(page, pixels)
-            decoded.slice_count, decoded.slice_index = count, request.frame
+            decoded.slice_count, decoded.slice_index = count, request.page
             _set_scale(decoded, tif, page)
             decoded.format = "OME-TIFF" if tif.is_ome else "ImageJ TIFF" if tif.is_imagej else "TIFF"
     except (DecodeError, MemoryError):

@@ -13,9 +13,12 @@ import os
 import signal
 import struct
 import sys
+from collections.abc import Callable
+from io import BufferedReader
 from typing import Any, BinaryIO
 
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request
+from fiducial.tools.images.dicom_head import is_dicom
 
 
 def limit_memory(limit_bytes: int) -> None:
@@ -39,7 +42,7 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
     """Decode by content. Raises DecodeError."""
     head = file.read(1024)
     file.seek(0)
-    if head[128:132] == b"DICM" or _bare_dicom(head):
+    if is_dicom(head):
         from fiducial.tools.images.dicom import decode_dicom
 
         return decode_dicom(file, request)
@@ -51,30 +54,45 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
         from fiducial.tools.images.nifti import decode_nifti
 
         return decode_nifti(file, request, gzipped=head[:2] == b"\x1f\x8b")
+    if head.startswith(b"NRRD000"):
+        from fiducial.tools.images.nrrd import decode_nrrd
+
+        return decode_nrrd(file, request)
     if head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM", b"GIF8")) or head[8:12] == b"WEBP":
         from fiducial.tools.images.raster import decode_raster
 
         return decode_raster(file, request)
-    raise DecodeError("it is not an image this program knows; give a PNG, JPEG, TIFF, DICOM or NIfTI file")
-
-
-def _bare_dicom(head: bytes) -> bool:
-    """A data set without the 128-byte preamble: it starts with group 0002 or 0008, little or big endian."""
-    starts = (b"\2\0\0\0", b"\2\0\2\0", b"\x08\0\0\0", b"\x08\0\5\0", b"\x08\0\x08\0", b"\0\x08\0\x08", b"\0\x08\0\5")
-    return len(head) > 8 and head.startswith(starts)
+    raise DecodeError("it is not an image this program knows; give a PNG, JPEG, TIFF, DICOM, NIfTI or NRRD file")
 
 
 def answer(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and arrays for one request; an unusable file gives ``{"error": …}``."""
+    if os.path.isdir(request.path):  # noqa: PTH112 (as below)
+        return _answer(lambda: _series(request))
     try:
         file = open(request.path, "rb")  # noqa: PTH123, SIM115 (the path may not be one that pathlib normalises)
     except OSError as error:
         return {"error": f"{error.strerror}; check the path and its permissions"}, {}
+    with file:
+        return _answer(lambda: _single(file, request))
+
+
+def _single(file: BufferedReader, request: Request) -> tuple[Decoded, str]:
+    sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    file.seek(0)
+    return decode(file, request), sha256
+
+
+def _series(request: Request) -> tuple[Decoded, str]:
+    from fiducial.tools.images.dicom_series import decode_series
+
+    return decode_series(request.path, request)
+
+
+def _answer(work: Callable[[], tuple[Decoded, str]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a decoder made, or the one sentence of what went wrong in it."""
     try:
-        with file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            decoded = decode(file, request)
+        decoded, sha256 = work()
         header, arrays = decoded.parts()
         return {**header, "sha256": sha256}, arrays
     except DecodeError as error:
