@@ -249,7 +249,7 @@ def adapters_list(adapters: Adapters = None) -> None:
     from fiducial.agent.commands.adapters import manifests
 
     for name, manifest in manifests(adapters).items():
-        print(f"{name:12}  {manifest.get('base', '')}")
+        print(f"{name:12}  {manifest.base}")
 
 
 @adapters_app.command("show")
@@ -258,11 +258,9 @@ def adapters_show(
     adapters: Adapters = None,
 ) -> None:
     """Print an adapter's manifest: base, dialect, data, metrics, versions."""
-    import json
-
     from fiducial.agent.commands.adapters import manifest
 
-    print(json.dumps(manifest(name, adapters), ensure_ascii=False, indent=2))
+    print(manifest(name, adapters).model_dump_json(indent=2))
 
 
 @app.command()

@@ -115,7 +115,7 @@ class Asker:
             final = build(saver).invoke(state, config, context=context, **durability)
             record = Record.model_validate(final["record"])
             if self.store:
-                self.store.save(record)
+                self.store.save(record, getattr(self.model, "adapter_hashes", None))
             if saver:
                 saver.delete_thread(run_id)
         return record

@@ -1,20 +1,43 @@
 """LoRA adapters: one a skill, each a folder with its weights (safetensors), its configuration and its manifest.
 
-Loading fails, loudly, if any weight is not applied or the manifest names another base: PEFT alone only warns.
+Loading fails, loudly, if any weight is not applied or the manifest names another base or dialect: PEFT alone
+only warns.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
 from fiducial.tools.errors import InputError
+from fiducial.tools.hooks import first_problem
 
 if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedModel
+
+
+class Manifest(BaseModel):
+    """Where an adapter comes from and what it fits.
+
+    base, base_sha256: the base's name and the hash of its weights; dialect: the family's, with its version; recipe: the
+    numbers it was trained with; data_sha256: of the list of each split it was trained on; versions: of the libraries.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    skill: str
+    family: str
+    dialect: str
+    base: str
+    base_sha256: str
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    data_sha256: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+
 
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
 
@@ -35,35 +58,45 @@ def adapter_folders(folder: Path) -> dict[str, Path]:
     return {path.name: path for path in sorted(folder.iterdir()) if any((path / part).is_file() for part in parts)}
 
 
-def read_manifest(folder: Path, base: str | None = None) -> dict[str, Any]:
-    """An adapter's manifest; with ``base`` (a hash) refuses one that was trained on another base."""
+def read_manifest(folder: Path, base: str | None = None, dialect: str | None = None) -> Manifest:
+    """An adapter's manifest; refuses one of another base (a hash) or dialect where these are given."""
     path = folder / MANIFEST
     try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except OSError as error:
         raise InputError(f"cannot read the manifest {path} ({error}); train or copy the adapter again") from None
-    if not isinstance(manifest, dict):
-        raise InputError(f"the manifest {path} is no JSON object; train or copy the adapter again")
-    if manifest.get("skill", folder.name) != folder.name:
+    except ValidationError as error:
+        raise InputError(f"the manifest {path}: {first_problem(error)}; train or copy the adapter again") from None
+    if manifest.skill != folder.name:
         raise InputError(
-            f"the adapter {folder} is for the skill '{manifest['skill']}', not '{folder.name}'; rename its folder"
+            f"the adapter {folder} is for the skill '{manifest.skill}', not '{folder.name}'; rename its folder"
         )
-    if base is not None and manifest.get("base_sha256") != base:
+    if base is not None and manifest.base_sha256 != base:
         raise InputError(
             f"the adapter {folder} was trained on another base (its manifest says"
-            f" {str(manifest.get('base_sha256'))[:12]}, the base is {base[:12]}); give the base it was trained on"
+            f" {manifest.base_sha256[:12]}, the base is {base[:12]}); give the base it was trained on"
+        )
+    if dialect is not None and manifest.dialect != dialect:
+        raise InputError(
+            f"the adapter {folder} speaks the dialect '{manifest.dialect}', this family now '{dialect}'; train it again"
         )
     return manifest
 
 
-def load_adapters(model: PreTrainedModel, base: Path, folder: Path) -> PeftModel:
+def manifest_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each adapter's manifest, by skill: what the store keeps of the adapters of a run."""
+    found = adapter_folders(folder)
+    return {skill: hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest() for skill, path in found.items()}
+
+
+def load_adapters(model: PreTrainedModel, base: Path, folder: Path, dialect: str) -> PeftModel:
     """The model with every adapter below ``folder`` loaded under its skill's name, all of them verified."""
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 
     parent, peft = base_hash(base), None
     for skill, path in adapter_folders(folder).items():
-        read_manifest(path, parent)
+        read_manifest(path, parent, dialect)
         for part, why in ((WEIGHTS, "only safetensors is read"), (CONFIG, "train or copy it again")):
             if not (path / part).is_file():
                 raise InputError(f"the adapter {path} has no {part}; {why}")

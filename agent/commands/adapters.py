@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from fiducial.skills.adapters import adapter_folders, read_manifest
+from fiducial.skills.adapters import Manifest, adapter_folders, read_manifest
 from fiducial.skills.load import embedded_folder
 from fiducial.tools.errors import InputError
 
 
-def manifests(folder: Path | None) -> dict[str, dict[str, Any]]:
+def manifests(folder: Path | None) -> dict[str, Manifest]:
     """Each adapter's manifest by its skill. Raises InputError where there is none or one is unreadable."""
     root = folder or embedded_folder() / "adapters"
     found = {skill: read_manifest(path) for skill, path in adapter_folders(root).items()}
@@ -19,7 +18,7 @@ def manifests(folder: Path | None) -> dict[str, dict[str, Any]]:
     return found
 
 
-def manifest(name: str, folder: Path | None) -> dict[str, Any]:
+def manifest(name: str, folder: Path | None) -> Manifest:
     """One adapter's manifest. Raises InputError that names what there is."""
     found = manifests(folder)
     if name not in found:

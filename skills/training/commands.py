@@ -12,8 +12,9 @@ from typing import Any
 
 from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
-from fiducial.skills.adapters import MANIFEST, base_hash
+from fiducial.skills.adapters import MANIFEST, Manifest, base_hash
 from fiducial.skills.datasets.language import closed_words
+from fiducial.skills.families.llava.dialect import DIALECT
 from fiducial.skills.families.llava.model import new_model
 from fiducial.skills.families.llava.tokenizer import train_tokenizer
 from fiducial.skills.families.llava.tower import KINDS, Tower
@@ -25,12 +26,12 @@ from fiducial.skills.training.corpus import corpus
 from fiducial.skills.training.dense import train_dense
 from fiducial.skills.training.dense_data import cache_all
 from fiducial.skills.training.fit import fit
-from fiducial.skills.training.images import encoded_corpus
+from fiducial.skills.training.images import encoded_corpus, split_hashes
 from fiducial.skills.training.inclusion import tune_inclusion
 from fiducial.skills.training.tasks import SKILLS, draw_example
 from fiducial.tools.errors import InputError
 
-IMAGES = "encoded.pt"
+IMAGES, RECIPE = "encoded.pt", "recipe.json"
 
 
 def data_root(data: Sequence[Path]) -> Path:
@@ -65,22 +66,25 @@ def bounded(steps: int, max_steps: int | None) -> int:
 
 
 def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> Tower:
-    """Both dense stages, each from its newest checkpoint."""
+    """The dense stages, each from its newest checkpoint."""
     tower: Tower | None = None
     items = None
     for number, stage in enumerate(recipes.DENSE):
-        kept = work / f"tower-{number}"
-        if (kept / "config.json").is_file():
+        recipe = replace(stage, seed=stage.seed + seed, steps=bounded(stage.steps, max_steps))
+        kept, numbers = work / f"tower-{number}", json.dumps(asdict(recipe))
+        if (kept / RECIPE).is_file():
+            if (kept / RECIPE).read_text(encoding="utf-8") != numbers:
+                raise InputError(f"{kept} was trained by another recipe; go on with the same options or another --out")
             tower = Tower.from_pretrained(kept)
             continue
         if items is None:
             from fiducial.skills.families.llava.tower import TowerConfig
 
-            items = cache_all(corpus(root, "train", "fit", phantoms=300), TowerConfig())
-        recipe = replace(stage, seed=stage.seed + seed, steps=bounded(stage.steps, max_steps))
+            items = cache_all(corpus(root, "train", "fit", phantoms=300, drawn=400), TowerConfig())
         tower = train_dense(items, recipe, work / f"dense-{number}", tower)
         aside = work / f".tower-{number}"
         tower.save_pretrained(aside)
+        (aside / RECIPE).write_text(numbers, encoding="utf-8")
         aside.rename(kept)  # in one motion: a run that is killed meanwhile does not resume from half a tower
     if tower is None:
         raise InputError("the recipe has no dense stage")
@@ -139,24 +143,32 @@ def train(
     root, folder = data_root(data), base_folder(base)
     model = LlavaForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype="float32")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    images = encoded_corpus(model.model.vision_tower.eval(), root, out / "work" / f"{base_hash(folder)[:12]}.pt")
+    images = encoded_corpus(model.model.vision_tower.eval(), root, out / "work" / IMAGES)
     recipe = replace(recipes.ADAPTER[skill], seed=seed, steps=bounded(recipes.ADAPTER[skill].steps, max_steps))
     trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)  # type: ignore[arg-type]
-    save_adapter(
-        trained,
-        out / skill,
-        {"skill": skill, "base": folder.name, "base_sha256": base_hash(folder), "recipe": asdict(recipe)},
+    save_adapter(trained, out / skill, manifest_of(skill, folder, asdict(recipe), split_hashes(root)))
+
+
+def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dict[str, str]) -> Manifest:
+    """The manifest of an adapter that was trained here and now."""
+    return Manifest(
+        skill=skill,
+        family="llava",
+        dialect=DIALECT,
+        base=base.name,
+        base_sha256=base_hash(base),
+        recipe=recipe,
+        data_sha256=data_sha256,
+        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
     )
 
 
-def save_adapter(trained: Any, folder: Path, manifest: dict[str, Any]) -> None:
+def save_adapter(trained: Any, folder: Path, manifest: Manifest) -> None:
     """The adapter in float16, its configuration without a path of this machine, and its manifest."""
     import torch
 
     trained.to(torch.float16)
-    trained.peft_config["default"].base_model_name_or_path = manifest["base"]
+    trained.peft_config["default"].base_model_name_or_path = manifest.base
     trained.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
-    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
-    text = json.dumps({**manifest, "family": "llava", "dialect": "slots-1", "versions": versions}, indent=2)
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,10 +19,15 @@ OTHER_TURNS = (0.0, 0.5)
 
 
 def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str = "fit") -> list[Encoded]:
-    """Encode the training corpus below ``root``. kept: a file to keep the result in, or to take it from."""
+    """Encode the training corpus below ``root``.
+
+    kept: a file to keep the result in, or to take it from if it is of this tower, these splits and augmentations.
+    """
+    key = key_of(tower, root, part)
     if kept is not None and kept.is_file():
-        rows = torch.load(kept, weights_only=True)
-        return [Encoded(**row) for row in rows]
+        found = torch.load(kept, weights_only=True)
+        if found["key"] == key:
+            return [Encoded(**row) for row in found["rows"]]
     items = cache_all(corpus(root, "train", part, phantoms=400, drawn=200), tower.config)
     images: list[Encoded] = []
     for group, turns in grouped(items):
@@ -29,9 +35,23 @@ def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         aside = kept.with_suffix(".tmp")
-        torch.save([vars(image) for image in images], aside)
+        torch.save({"key": key, "rows": [vars(image) for image in images]}, aside)
         aside.rename(kept)  # in one motion: a run that is killed meanwhile does not resume from half a file
     return images
+
+
+def key_of(tower: Tower, root: Path, part: str) -> str:
+    """What encoded images depend on: the tower's weights, the lists of the splits, the augmentations."""
+    digest = hashlib.sha256(f"{part} {TURNS} {OTHER_TURNS} {split_hashes(root)}".encode())
+    for name, value in tower.state_dict().items():
+        digest.update(name.encode() + value.detach().to(torch.float16).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def split_hashes(root: Path, split: str = "train") -> dict[str, str]:
+    """SHA-256 of the list of a split in each set below ``root``: ``{"bccd/train.txt": …}``."""
+    lists = sorted(root.glob(f"*/{split}.txt"))
+    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in lists}
 
 
 def grouped(items: Sequence[Cached]) -> list[tuple[list[Cached], tuple[float, ...]]]:

@@ -12,7 +12,7 @@ DENSE = (
     DenseRecipe(steps=1000, learning_rate=8e-4, mixture=(0.7, 0.24, 0.06), real=12.0, gentle=0.85, seed=2),
     DenseRecipe(steps=1500, learning_rate=8e-4, mixture=(0.74, 0.21, 0.05), real=30.0, gentle=0.9, seed=3),
 )
-BASE = FitRecipe(steps=3200, batch_size=32, learning_rate=1.2e-3)
+BASE = FitRecipe(steps=2200, batch_size=32, learning_rate=1.2e-3)
 ADAPTER = {
     "understand": FitRecipe(steps=1600, batch_size=48, learning_rate=2e-3, rank=32, alpha=64),
     "answer": FitRecipe(steps=150, learning_rate=2e-3, rank=16),

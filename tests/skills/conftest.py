@@ -60,8 +60,7 @@ def tiny_adapters(tiny_base: Path) -> Path:
     import torch
     from peft import get_peft_model
 
-    from fiducial.skills.adapters import base_hash
-    from fiducial.skills.training.commands import save_adapter
+    from fiducial.skills.training.commands import manifest_of, save_adapter
     from fiducial.skills.training.fit import FitRecipe, lora
     from fiducial.skills.training.tasks import SKILLS
 
@@ -72,9 +71,7 @@ def tiny_adapters(tiny_base: Path) -> Path:
         for name, weight in trained.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(weight, std=0.1)
-        save_adapter(
-            trained, folder / skill, {"skill": skill, "base": tiny_base.name, "base_sha256": base_hash(tiny_base)}
-        )
+        save_adapter(trained, folder / skill, manifest_of(skill, tiny_base, {}, {}))
     return folder
 
 

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fiducial.skills.adapters import adapter_folders, base_hash, read_manifest
+from fiducial.skills.families.llava.dialect import DIALECT
 from fiducial.skills.families.llava.family import load_llava
 from fiducial.skills.load import load_model
 from fiducial.skills.training.tasks import SKILLS
@@ -35,7 +36,7 @@ def spoil(adapters: Path, change: object) -> None:
 
 def test_every_skill_has_an_adapter_that_loads(tiny_base: Path, tiny_adapters: Path) -> None:
     assert tuple(adapter_folders(tiny_adapters)) == SKILLS
-    assert read_manifest(tiny_adapters / "count", base_hash(tiny_base))["skill"] == "count"
+    assert read_manifest(tiny_adapters / "count", base_hash(tiny_base), DIALECT).skill == "count"
     model = load_llava(tiny_base, tiny_adapters)
     assert set(model.peft.peft_config) == set(SKILLS)
 
@@ -64,6 +65,22 @@ def test_one_trained_on_another_base(tiny_base: Path, adapter_copy: Path) -> Non
     assert "another base" in message
     assert "000000000000" in message
     assert base_hash(tiny_base)[:12] in message
+
+
+def test_one_of_an_older_dialect(tiny_base: Path, adapter_copy: Path) -> None:
+    path = adapter_copy / "count" / "manifest.json"
+    path.write_text(path.read_text().replace(f'"{DIALECT}"', '"slots-1"'))
+    message = refusal(tiny_base, adapter_copy)
+    assert "'slots-1'" in message
+    assert f"'{DIALECT}'" in message
+
+
+def test_one_whose_manifest_lacks_a_field(tiny_base: Path, adapter_copy: Path) -> None:
+    path = adapter_copy / "count" / "manifest.json"
+    fields = json.loads(path.read_text())
+    del fields["base_sha256"]
+    path.write_text(json.dumps(fields))
+    assert "base_sha256" in refusal(tiny_base, adapter_copy)
 
 
 def test_one_under_another_skills_name(tiny_base: Path, adapter_copy: Path) -> None:

@@ -12,7 +12,7 @@ from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.training.base_tasks import said_words
-from fiducial.skills.training.commands import save_adapter, save_base
+from fiducial.skills.training.commands import manifest_of, save_adapter, save_base
 from fiducial.skills.training.examples import Encoded, Example, labels_of
 from fiducial.skills.training.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
 from fiducial.skills.training.tasks import ON_IMAGES, SKILLS, draw_example
@@ -63,7 +63,7 @@ def test_an_adapter_leaves_every_weight_of_the_base_as_it_was(
     assert {name.split(".")[-4] for name in lora} >= {"q_proj", "v_proj", "down_proj"}
     assert all(value.abs().sum() > 0 for value in lora.values())
     assert not any("vision_tower" in name for name in after if "lora" in name)
-    save_adapter(trained, tmp_path / "detect", {"skill": "detect", "base": "base", "base_sha256": "0" * 64})
+    save_adapter(trained, tmp_path / "detect", manifest_of("detect", tiny_base, {}, {}))
     written = sorted(path.name for path in (tmp_path / "detect").iterdir())
     assert written == ["adapter_config.json", "adapter_model.safetensors", "manifest.json"]
     assert str(tmp_path) not in (tmp_path / "detect" / "adapter_config.json").read_text()

@@ -20,6 +20,8 @@ from fiducial.skills.datasets.hc18 import LINE_PX, open_hc18
 from fiducial.skills.datasets.phantoms import sample_of
 from fiducial.skills.families.llava.calibration import Calibration
 from fiducial.skills.load import load_model
+from fiducial.skills.training.images import key_of
+from fiducial.tests.skills.tiny import load_base
 
 if TYPE_CHECKING:
     from fiducial.skills.training.examples import Encoded
@@ -92,7 +94,8 @@ def test_an_adapter_is_trained_loaded_and_asked(
     out, data = tmp_path / "out", tmp_path / "data"
     data.mkdir()
     (out / "work").mkdir(parents=True)
-    torch.save([vars(image) for image in encoded], out / "work" / f"{base_hash(tiny_base)[:12]}.pt")
+    key = key_of(load_base(tiny_base).model.vision_tower, data, "fit")
+    torch.save({"key": key, "rows": [vars(image) for image in encoded]}, out / "work" / "encoded.pt")
     done = fiducial("train", "detect", "--base", tiny_base, "--data", data, "--out", out, "--max-steps", 2)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((out / "detect" / "manifest.json").read_text())
@@ -121,6 +124,9 @@ def test_a_base_and_an_adapter_are_trained_from_files(tmp_path: Path) -> None:
     done = fiducial("pretrain", "--data", tmp_path / "data", "--out", out, "--max-steps", 1)
     assert done.returncode == 0, done.stderr
     assert set(Calibration.load(out / "base").clouds) == {"blood_smear", "head_ultrasound"}
+    other = fiducial("pretrain", "--data", tmp_path / "data", "--out", out, "--max-steps", 2, "--resume")
+    assert other.returncode == 2
+    assert "another recipe" in other.stderr
     again = fiducial("pretrain", "--data", tmp_path / "data", "--out", out, "--max-steps", 1)
     assert again.returncode == 2
     assert "--resume" in again.stderr

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from fiducial.skills.datasets.language import next_words, parse_intent, prompt_text, render_intent
 from fiducial.tools.record import Intent
 
+DIALECT = "slots-2"  # 2: the word of its slot is added to each region token
 NONE = "none"
 MAX_COUNT = 60
 YES_NO = ("yes", "no")

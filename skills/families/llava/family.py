@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fiducial.skills.adapters import load_adapters
+from fiducial.skills.adapters import load_adapters, manifest_hashes
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
 from fiducial.skills.families.llava.calibration import Calibration
-from fiducial.skills.families.llava.dialect import NONE
+from fiducial.skills.families.llava.dialect import DIALECT, NONE
 from fiducial.skills.families.llava.grammar import Grammars
 from fiducial.skills.families.llava.inclusion import Inclusion, Rule
 from fiducial.skills.families.llava.session import LlavaSession
@@ -30,9 +30,15 @@ class LlavaModel:
     """A base and its adapters in memory. Adapters are switched by name; the base is never loaded again."""
 
     def __init__(
-        self, folder: Path, peft: PeftModel, tokenizer: PreTrainedTokenizerFast, calibration: Calibration
+        self,
+        folder: Path,
+        peft: PeftModel,
+        tokenizer: PreTrainedTokenizerFast,
+        calibration: Calibration,
+        adapter_hashes: Mapping[str, str],
     ) -> None:
         self.folder, self.peft, self.tokenizer, self.calibration = folder, peft, tokenizer, calibration
+        self.adapter_hashes = adapter_hashes
 
     @property
     def name(self) -> str:
@@ -79,5 +85,5 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
         raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of one library about the other, nothing that a user could mend
-        peft = load_adapters(model.eval(), base, adapters)
-    return LlavaModel(base, peft, tokenizer, Calibration.load(base))  # type: ignore[arg-type]
+        peft = load_adapters(model.eval(), base, adapters, DIALECT)
+    return LlavaModel(base, peft, tokenizer, Calibration.load(base), manifest_hashes(adapters))  # type: ignore[arg-type]
