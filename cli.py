@@ -14,7 +14,16 @@ import typer
 
 from fiducial.agent.commands.images import image_app
 from fiducial.agent.commands.phantoms import phantom_app
-from fiducial.agent.commands.terminal import AsJson, Scale, command_group, json_text, require_text, stdout_for_results
+from fiducial.agent.commands.terminal import (
+    AsJson,
+    Plane,
+    Scale,
+    Slice,
+    command_group,
+    json_text,
+    require_text,
+    stdout_for_results,
+)
 from fiducial.tools.errors import FiducialError, InputError
 
 if TYPE_CHECKING:
@@ -51,11 +60,13 @@ def defect(error: BaseException) -> str:
 
 @app.command()
 def ask(
-    image: Annotated[str | None, typer.Argument(help="A PNG, JPEG, TIFF, OME-TIFF, DICOM or NIfTI file.")] = None,
+    image: Annotated[str | None, typer.Argument(help="An image file, or a folder with a DICOM series.")] = None,
     question: Annotated[str | None, typer.Argument(help="The question, in plain English.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as one JSON document.")] = False,
     overlay: Annotated[Path | None, typer.Option(help="Write the image with what was found, as a PNG.")] = None,
     scale: Scale = None,
+    plane: Plane = None,
+    index: Slice = None,
     base: Base = None,
     adapters: Adapters = None,
     store: StoreFile = None,
@@ -71,12 +82,13 @@ def ask(
     and the exit code is then 2 (1 if the failure is a defect of ours).
     """
     if from_list is not None:
-        if image is not None or overlay is not None:
-            raise InputError("--from takes images and questions from the list; leave out IMAGE, QUESTION and --overlay")
+        if any(given is not None for given in (image, overlay, plane, index)):
+            others = "IMAGE, QUESTION, --overlay, --plane and --slice"
+            raise InputError(f"--from takes images and questions from the list; leave out {others}")
         _ask_list(from_list, scale, base, adapters, store)
     if image is None or question is None:
         raise InputError('ask needs an image and a question: fiducial ask IMAGE "QUESTION", or --from LIST.csv --jsonl')
-    _ask_one(image, question, scale, overlay, as_json or as_lines, (base, adapters, store))
+    _ask_one(image, question, (scale, plane, index), overlay, as_json or as_lines, (base, adapters, store))
 
 
 def _ask_list(path: Path, scale: str | None, base: str | None, adapters: Path | None, store: Path | None) -> NoReturn:
@@ -94,7 +106,7 @@ def _ask_list(path: Path, scale: str | None, base: str | None, adapters: Path | 
 def _ask_one(
     image: str,
     question: str,
-    scale: str | None,
+    view: tuple[str | None, str | None, int | None],
     overlay: Path | None,
     as_json: bool,
     model: tuple[str | None, Path | None, Path | None],
@@ -109,7 +121,8 @@ def _ask_one(
         from fiducial.agent.present import present
 
         asker = Asker(*model)
-        record = asker.ask(Path(image), question, scale)
+        scale, plane, index = view
+        record = asker.ask(Path(image), question, scale, plane=plane, index=index)
         if overlay is not None:
             asker.overlay(record, overlay)
     print(json_text(record.document()) if as_json else present(record, overlay))

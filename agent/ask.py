@@ -69,8 +69,16 @@ class Asker:
 
         return Store(self.store_path)
 
-    def ask(self, image_path: str | Path, question: str, scale: Scale | str | None = None) -> Record:
-        """One run. scale: such as "0.1 mm/px", in place of the file's own.
+    def ask(
+        self,
+        image_path: str | Path,
+        question: str,
+        scale: Scale | str | None = None,
+        *,
+        plane: str | None = None,
+        index: int | None = None,
+    ) -> Record:
+        """One run. scale: such as "0.1 mm/px", in place of the file's own. plane and index: which slice of a volume.
 
         Raises InputError for an image, question, scale or model that cannot be used; all else ends in a verdict.
         """
@@ -78,7 +86,7 @@ class Asker:
             raise InputError('the question is empty; ask something such as "How many platelets are there?"')
         if len(question) > MAX_QUESTION_CHARACTERS:
             raise InputError(f"the question has {len(question)} characters; ask in at most {MAX_QUESTION_CHARACTERS}")
-        image = _open(image_path, scale)
+        image = _open(image_path, scale, plane, index)
         run_id = uuid.uuid4().hex
         if self.store:
             self.store.begin(run_id, question, image.info, self.model.name)
@@ -97,7 +105,7 @@ class Asker:
         if row.get("verdict"):
             return record_of(row)
         info = ImageInfo.model_validate(row["image"])
-        image = _open(info.path, info.scale if info.scale and info.scale.source == "user" else None)
+        image = _reopen(info)
         if image.info.sha256 != info.sha256:
             raise InputError(f"{info.path} has changed since run {row['run_id']} began; ask again")
         with self._checkpoints() as saver:
@@ -113,7 +121,9 @@ class Asker:
             config = {"configurable": {"thread_id": run_id}}
             durability = {"durability": "sync"} if saver else {}
             final = build(saver).invoke(state, config, context=context, **durability)
-            record = Record.model_validate(final["record"])
+            from fiducial.tools.images.world import placed
+
+            record = placed(Record.model_validate(final["record"]), image)
             if self.store:
                 self.store.save(record, getattr(self.model, "adapter_hashes", None))
             if saver:
@@ -140,8 +150,7 @@ class Asker:
         """Write the record's image with its regions drawn on it. Raises InputError if either file cannot be used."""
         from fiducial.tools.overlay import write_overlay
 
-        scale = record.image.scale
-        image = _open(record.image.path, scale if scale and scale.source == "user" else None)
+        image = _reopen(record.image)
         write_overlay(path, image.rgb_u8, record, image.stored_to_display)
 
     def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
@@ -165,7 +174,14 @@ def _field(row: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _open(path: str | Path, scale: Scale | str | None) -> Image:
+def _open(path: str | Path, scale: Scale | str | None, plane: str | None = None, index: int | None = None) -> Image:
     from fiducial.tools.images.open_image import open_image
 
-    return open_image(path, parse_scale(scale) if isinstance(scale, str) else scale)
+    return open_image(path, parse_scale(scale) if isinstance(scale, str) else scale, plane=plane, index=index)
+
+
+def _reopen(info: ImageInfo) -> Image:
+    """The image of a record again: the same slice, at the scale that was stated then."""
+    scale, part = info.scale, info.file_slice
+    stated = scale if scale is not None and scale.source == "user" else None
+    return _open(info.path, stated, part and part.plane, part and part.index)

@@ -6,21 +6,35 @@ from typing import Annotated
 
 import typer
 
-from fiducial.agent.commands.terminal import AsJson, Scale, command_group, json_text, require_text, stdout_for_results
+from fiducial.agent.commands.terminal import (
+    AsJson,
+    Plane,
+    Scale,
+    Slice,
+    command_group,
+    json_text,
+    require_text,
+    stdout_for_results,
+)
 
 image_app = command_group("Image files.")
 
 
 @image_app.command("info")
 def image_info(
-    file: Annotated[str, typer.Argument(help="An image file.")], scale: Scale = None, as_json: AsJson = False
+    file: Annotated[str, typer.Argument(help="An image file, or a folder with a DICOM series.")],
+    scale: Scale = None,
+    plane: Plane = None,
+    index: Slice = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tell what a file is: format, size, orientation, scale and where that is known from."""
     from fiducial.tools.hooks import registry
 
     require_text(file, "the image's path")
     with stdout_for_results():
-        result = registry().get("tools", "image_info").call({"path": file, "scale": scale})
+        arguments = {"path": file, "scale": scale, "plane": plane, "slice_index": index}
+        result = registry().get("tools", "image_info").call(arguments)
     if as_json:
         print(result.model_dump_json())
         return

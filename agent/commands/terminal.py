@@ -18,6 +18,16 @@ Scale = Annotated[
     str | None,
     typer.Option(help="The image's scale, such as '0.1 mm/px' or 'row 0.2, column 0.1 mm/px', in place of its own."),
 ]
+Plane = Annotated[
+    str | None,
+    typer.Option(
+        help="Which plane of a volume to cut: axial, coronal or sagittal; as acquired (else axial) by default."
+    ),
+]
+Slice = Annotated[
+    int | None,
+    typer.Option("--slice", min=0, help="Which slice of a volume, frame or page, from 0; the middle one by default."),
+]
 
 
 def command_group(description: str) -> typer.Typer:

@@ -10,6 +10,7 @@ from fiducial.tools.record import (
     Check,
     Ellipse,
     Explanation,
+    FileSlice,
     ImageInfo,
     Intent,
     Interval,
@@ -30,6 +31,7 @@ positive = st.floats(min_value=1e-6, max_value=1e6)
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 scales = st.builds(Scale, row_mm=positive, column_mm=positive, slice_mm=st.none() | positive, tolerance=st.floats(0, 1))
+slices = st.builds(FileSlice, plane=st.none() | st.just("axial"), index=st.integers(0, 99), count=st.integers(1, 99))
 images = st.builds(
     ImageInfo,
     path=texts,
@@ -39,6 +41,7 @@ images = st.builds(
     scale=st.none() | scales,
     scale_refused=st.none() | texts,
     scale_box_xyxy_px=st.none() | st.tuples(finite, finite, finite, finite),
+    file_slice=st.none() | slices,
 )
 points = st.tuples(any_float, any_float)
 ellipses = st.builds(
@@ -60,6 +63,7 @@ def _region(kind: str) -> st.SearchStrategy[Region]:
         label=texts,
         kind=st.just(kind),
         **{GEOMETRY_OF_KIND[kind]: GEOMETRY[kind]},
+        box_xyzxyz_mm=st.none() | st.tuples(*[finite] * 6),
         score=any_float,
         sigma_px=st.none() | any_float,
         skill=texts,

@@ -133,3 +133,40 @@ def test_a_single_sagittal_slice_is_shown_as_such(tmp_path: Path) -> None:
     image = open_image(saved(tmp_path / "a.nii", np.diag([2.0, 3, 4, 1]), VOLUME[:1]))
     assert (image.info.width_px, image.info.height_px) == (7, 8)
     assert "sagittal" in image.notes[0]
+
+
+def test_slices_of_a_real_ct_lie_where_its_affine_says() -> None:
+    folder = Path(__file__).resolve().parents[3] / "shared/data/ct/nifti"
+    if not folder.exists():
+        pytest.skip("needs ../shared/data/ct/nifti beside the repository")
+    file: Any = nibabel.load(folder / "example_ct_sm.nii.gz")
+    data, lps = np.asarray(file.dataobj), np.array([-1.0, -1, 1])
+    for plane, (across, along_x, along_y) in {"axial": (2, 0, 1), "coronal": (1, 0, 2), "sagittal": (0, 1, 2)}.items():
+        for index in (0, data.shape[across] // 2, data.shape[across] - 1):
+            image = open_image(folder / "example_ct_sm.nii.gz", plane=plane, index=index)
+            assert np.array_equal(image.values, np.take(data, index, axis=across).T)  # type: ignore[arg-type]
+            x, y = (a.ravel() for a in np.meshgrid(np.arange(image.info.width_px), np.arange(image.info.height_px)))
+            voxels = np.zeros((x.size, 3))
+            voxels[:, across], voxels[:, along_x], voxels[:, along_y] = index, x, y
+            expected = nibabel.affines.apply_affine(file.affine, voxels) * lps
+            assert image.stored_to_world is not None
+            found = image.stored_to_world.points(np.stack([x + 0.5, y + 0.5], axis=1))
+            assert np.abs(found - expected).max() < 1e-6
+            assert image.slice_step_mm is not None
+            following = nibabel.affines.apply_affine(file.affine, np.eye(3)[across]) - file.affine[:3, 3]
+            assert image.slice_step_mm == pytest.approx(following * lps, abs=1e-6)
+
+
+def test_an_oblique_volume_says_by_how_much(tmp_path: Path) -> None:
+    image = open_image(saved(tmp_path / "a.nii", OBLIQUE))
+    assert any("oblique" in note and "tilted" in note for note in image.notes)
+    assert not open_image(saved(tmp_path / "b.nii", np.diag([2.0, 3, 4, 1]))).notes
+
+
+def test_a_sheared_affine_has_a_place_but_no_scale(tmp_path: Path) -> None:
+    sheared = np.array([[2.0, 0.5, 0, 0], [0, 3, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])
+    image = open_image(saved(tmp_path / "a.nii", sheared))
+    assert image.info.scale is None
+    assert "not perpendicular" in (image.info.scale_refused or "")
+    assert image.stored_to_world is not None
+    assert open_image(tmp_path / "a.nii", plane="sagittal").info.scale is not None

@@ -1,0 +1,90 @@
+"""A question about a slice of a volume: its regions carry their place in the world, through store and overlay too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+from scipy.spatial.transform import Rotation
+
+from fiducial.agent.ask import Asker
+from fiducial.skills.families.recording import load
+from fiducial.tests.agent.recordings import SMEAR, Recorded, boxes, counted, explained, intent
+from fiducial.tools.images.open_image import open_image
+from fiducial.tools.images.world import box_xyzxyz_mm
+from fiducial.tools.record import Ellipse, Region
+
+AFFINE = nibabel.affines.from_matvec(np.diag([-0.02, 0.03, 0.1]), [4, 5, 6])
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Path:
+    """160 × 120 × 9 voxels, RAS steps (−0.02, 0.03, 0.1) mm."""
+    image = nibabel.Nifti1Image(np.random.default_rng(0).integers(0, 255, (160, 120, 9), np.uint8), AFFINE)
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / "volume.nii.gz")
+    return tmp_path / "volume.nii.gz"
+
+
+def asker(folder: Path, image: Path) -> Asker:
+    results = {
+        "understand": intent("count", "platelet"),
+        "count": counted(2),
+        "detect": boxes((5, 5, 17, 17), (65, 35, 77, 47)),
+        "explain": explained("R1 and R2 are platelets.", "R1", "R2"),
+    }
+    return Asker(model=load(Recorded(folder, image).write(results, SMEAR)), store=folder / "runs.db")
+
+
+def test_regions_of_a_slice_lie_in_the_world(tmp_path: Path, volume: Path) -> None:
+    asking = asker(tmp_path, volume)
+    record = asking.ask(volume, "How many platelets?", plane="axial", index=3)
+    document = record.document()
+    assert document["image"]["file_slice"] == {"plane": "axial", "index": 3, "count": 9}
+    ends = [nibabel.affines.apply_affine(AFFINE, np.array(ijk) - 0.5) * (-1, -1, 1) for ijk in ((5, 5, 3), (17, 17, 4))]
+    expected = np.concatenate([np.minimum(*ends), np.maximum(*ends)])
+    assert document["regions"][0]["box_xyzxyz_mm"] == pytest.approx(expected, abs=1e-6)
+    assert asking.store is not None
+    assert asking.store.run(record.run_id) == document
+    again = asking.resume(record.run_id)
+    assert again == record
+    asking.overlay(record, tmp_path / "seen.png")
+    with Pillow.open(tmp_path / "seen.png") as seen:
+        assert seen.width >= 160
+
+
+def test_records_of_a_picture_say_nothing_of_volumes(tmp_path: Path, picture: Path) -> None:
+    document = asker(tmp_path, picture).ask(picture, "How many platelets?").document()
+    assert "file_slice" not in document["image"]
+    assert all("box_xyzxyz_mm" not in region for region in document["regions"])
+
+
+def test_a_stated_scale_leaves_no_place_in_the_world(tmp_path: Path, volume: Path) -> None:
+    record = asker(tmp_path, volume).ask(volume, "How many platelets?", "0.1 mm/px")
+    assert record.regions
+    assert all(region.box_xyzxyz_mm is None for region in record.regions)
+
+
+def test_the_box_of_an_ellipse_in_an_oblique_slice_is_tight(tmp_path: Path) -> None:
+    turn = Rotation.from_euler("xyz", (20, -10, 30), degrees=True).as_matrix()
+    image = nibabel.Nifti1Image(
+        np.zeros((60, 50, 5), np.uint8), nibabel.affines.from_matvec(turn @ np.diag([1, 2, 3]), [0, 0, 0])
+    )
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / "a.nii")
+    opened = open_image(tmp_path / "a.nii", plane="axial", index=2)
+    ellipse = Ellipse(center_xy_px=(30, 20), semi_major_px=12, semi_minor_px=5, angle_deg=35)
+    region = Region(id="R1", label="head", kind="ellipse", ellipse_px=ellipse, score=1, skill="landmark")
+    found = box_xyzxyz_mm(region, opened)
+    t, phi = np.linspace(0, 2 * np.pi, 20001), np.radians(35)
+    u, v = 12 * np.cos(t), 5 * np.sin(t)
+    outline = np.stack([30 + u * np.cos(phi) - v * np.sin(phi), 20 + u * np.sin(phi) + v * np.cos(phi)], axis=1)
+    assert opened.stored_to_world is not None and opened.slice_step_mm is not None
+    points = opened.stored_to_world.points(outline)
+    half = np.abs(opened.slice_step_mm) / 2
+    assert found == pytest.approx([*(points.min(axis=0) - half), *(points.max(axis=0) + half)], abs=1e-4)
+    lost = Region(id="R2", label="head", kind="point", point_xy_px=(float("nan"), 1), score=1, skill="point")
+    assert box_xyzxyz_mm(lost, opened) is None
