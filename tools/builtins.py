@@ -8,10 +8,11 @@ from fiducial.tools.hooks import CheckSpec, ToolSpec, hookimpl
 @hookimpl
 def fiducial_tools() -> list[ToolSpec]:
     """The tools of this room."""
+    from fiducial.tools.geometry.landmark_tools import TOOLS as landmark_tools
     from fiducial.tools.geometry.tools import TOOLS as geometry_tools
     from fiducial.tools.images.info import image_info
 
-    return [image_info, *geometry_tools]
+    return [image_info, *geometry_tools, *landmark_tools]
 
 
 @hookimpl

@@ -23,19 +23,17 @@ def _step(rng: np.random.Generator, kind: str, w: float, h: float) -> f.FrameMap
     if kind == "crop":
         x, y = np.sort(rng.uniform(0, 1, (2, 2)), axis=1) * ((w,), (h,))
         return f.crop_map((x[0], y[0], x[1] + 0.1 * w, y[1] + 0.1 * h), f.Frame("", w, h))
-    if kind == "resize":
-        return f.resize_map(w, h, to_w, to_h)
-    if kind == "letterbox":
-        return f.letterbox_map(w, h, to_w, to_h)  # type: ignore[arg-type]
-    if kind == "turn":
-        return f.rotate_map(w, h, rng.uniform(-360, 360))
-    if kind == "quarter":
-        return f.rotate90_map(w, h, int(rng.integers(-4, 5)))
-    if kind == "flip":
-        return f.flip_map(w, h, "x" if rng.random() < 0.5 else "y")
-    if kind == "transpose":
-        return f.transpose_map(w, h)
-    return f.normalise_map(w, h, 1.0 if kind == "unit" else 1000.0)
+    makers = {
+        "resize": lambda: f.resize_map(w, h, to_w, to_h),
+        "letterbox": lambda: f.letterbox_map(w, h, to_w, to_h),  # type: ignore[arg-type]
+        "turn": lambda: f.rotate_map(w, h, rng.uniform(-360, 360)),
+        "quarter": lambda: f.rotate90_map(w, h, int(rng.integers(-4, 5))),
+        "flip": lambda: f.flip_map(w, h, "x" if rng.random() < 0.5 else "y"),
+        "transpose": lambda: f.transpose_map(w, h),
+        "unit": lambda: f.normalise_map(w, h, 1.0),
+        "thousand": lambda: f.normalise_map(w, h, 1000.0),
+    }
+    return makers[kind]()
 
 
 def _chain(rng: np.random.Generator) -> tuple[f.FrameMap2D, float, float]:

@@ -1,9 +1,21 @@
-"""Masks (height, width) of booleans: outline, box, moment axes. Pixel (row r, column c) covers [c, c+1] × [r, r+1]."""
+"""Masks (height, width) of booleans: outline, box, ellipse, axes, area.
+
+Pixel (row r, column c) covers [c, c+1] × [r, r+1].
+
+scikit-image's ``find_contours`` and ``perimeter_crofton`` are right where pixels are square. Our own are what it has
+no spacing for, and what it measures from pixel centres: ``regionprops`` gives a 10×40 px rectangle an
+``axis_major_length`` of 46.17, and a maximum Feret diameter of 41.00 in place of 41.23.
+"""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
+
+from fiducial.tools.geometry.polygons import feret_diameters, recist_axes
+from fiducial.tools.record import Ellipse
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -44,8 +56,8 @@ def mask_contour(field: NDArray[np.float64] | Mask, level: float = 0.5) -> Float
     """(N, 2) the longest level line of a mask or of a soft mask (height, width), sub-pixel; None where there is none.
 
     Marching squares between pixel centres (skimage ``find_contours``), moved by +0.5 to the corner convention. The
-    area of a hard mask comes out up to 0.125 px² smaller at each corner, its perimeter close to that of the smooth
-    shape.
+    area of a hard mask comes out up to 0.125 px² smaller at each corner; its perimeter, of stairs with their corners
+    cut, is 5.5 % longer than that of a smooth shape, which ``mask_perimeter`` measures.
     """
     from skimage.measure import find_contours
 
@@ -67,3 +79,96 @@ def moment_axes(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> tupl
     points = np.stack([columns * column_mm, rows * row_mm])
     values = np.linalg.eigvalsh(np.cov(points, bias=True))
     return float(4.0 * np.sqrt(values[1])), float(4.0 * np.sqrt(max(values[0], 0.0)))
+
+
+def mask_ellipse(mask: Mask) -> Ellipse | None:
+    """The ellipse with the mask's area moments, in pixels; None for an empty mask.
+
+    Each pixel counts as the square that it is (1/12 on each moment), so that a disc of few pixels keeps its size: the
+    axes of 4 times the root of the moments are exact for an ellipse (Haralick and Shapiro, 1992, appendix A).
+    """
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return None
+    x, y = columns.mean() + 0.5, rows.mean() + 0.5
+    return ellipse_of_moments(x, y, columns.var(), rows.var(), float(((columns + 0.5 - x) * (rows + 0.5 - y)).mean()))
+
+
+def ellipse_of_moments(x: float, y: float, xx: float, yy: float, xy: float) -> Ellipse:
+    """The ellipse of a centre and of the variances and covariance of pixel indices around it, all in pixels."""
+    values, vectors = np.linalg.eigh(np.array([[xx + 1 / 12, xy], [xy, yy + 1 / 12]]))
+    return Ellipse(
+        center_xy_px=(float(x), float(y)),
+        semi_major_px=2.0 * math.sqrt(values[1]),
+        semi_minor_px=2.0 * math.sqrt(values[0]),
+        angle_deg=math.degrees(math.atan2(vectors[1, 1], vectors[0, 1])) % 180.0,
+    )
+
+
+def mask_area(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> float:
+    """Area of the mask's pixels, in the squared unit of the steps."""
+    return float(np.count_nonzero(mask)) * row_mm * column_mm
+
+
+def mask_perimeter(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> float:
+    """Length of the outlines, holes included, of the smooth shapes that a mask samples, in world space.
+
+    Cauchy-Crofton with the four directions of a pixel's neighbours (Legland et al., Image Analysis & Stereology 26:83,
+    2007): ½ Σ crossings × distance between the lines × share of the half turn that the direction stands for.
+    skimage's ``perimeter_crofton`` is the same for square pixels only. On discs and ellipses with axes of 20 px
+    and more it is right within 1.3 % (6 % with rows 2.5 times as far apart as columns), where stairs read 27 % too
+    long, ``mask_contour`` 5.5 % and skimage's ``perimeter`` up to 5 %. A straight edge along rows or columns reads 5 %
+    short: of a rectangle, take its box.
+    """
+    padded = np.pad(mask.astype(np.int8), 1)
+    steps = [(0, 1), (1, 0), (1, 1), (1, -1)]  # rows, columns
+    vectors = np.array([(column * column_mm, row * row_mm) for row, column in steps])
+    angles = np.arctan2(vectors[:, 1], vectors[:, 0]) % math.pi
+    order = np.argsort(angles)
+    turns = np.diff(angles[order], append=angles[order][0] + math.pi)
+    shares = np.empty(4)
+    shares[order] = (turns + np.roll(turns, 1)) / 2
+    spacing = row_mm * column_mm / np.linalg.norm(vectors, axis=1)
+    crossings = [np.count_nonzero(padded != _moved(padded, *step)) for step in steps]
+    return float(0.5 * (np.array(crossings) * spacing * shares).sum())
+
+
+def _moved(padded: NDArray[np.int8], rows: int, columns: int) -> NDArray[np.int8]:
+    """The mask moved by at most one pixel either way; what leaves is padding, and so is what comes in."""
+    return np.roll(padded, (rows, columns), axis=(0, 1))
+
+
+def mask_recist_axes(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> tuple[float, float] | None:
+    """RECIST long and short axis of the largest part, from pixel *corners*; None for an empty mask."""
+    outline = mask_polygon(mask)
+    return None if outline is None else recist_axes(outline, row_mm, column_mm)
+
+
+def mask_feret_diameters(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> tuple[float, float] | None:
+    """Greatest and least Feret diameter of the largest part, from pixel *corners*; None for an empty mask."""
+    outline = mask_polygon(mask)
+    return None if outline is None else feret_diameters(outline, row_mm, column_mm)
+
+
+def mask_iou(first: Mask, second: Mask) -> float:
+    """Intersection over union of two masks of one shape, of any dimension; 0 where both are empty."""
+    if first.shape != second.shape:
+        raise ValueError(f"masks of shapes {first.shape} and {second.shape} lie in different frames")
+    union = np.count_nonzero(first | second)
+    return np.count_nonzero(first & second) / union if union else 0.0
+
+
+def mask_volume(mask: Mask, steps_mm: tuple[float, float, float], sigma_mm: float = 0.0) -> tuple[float, float]:
+    """Volume of a mask (i, j, k) in mm³ with voxels of these steps, and its standard deviation.
+
+    sigma_mm: that of the surface's position, taken to be the same all over, which gives surface × sigma: the most that
+    it can be. The surface is that of marching cubes (skimage), which the steps of a mask make up to a fifth too large:
+    on the safe side.
+    """
+    from skimage.measure import marching_cubes, mesh_surface_area
+
+    volume = float(np.count_nonzero(mask)) * math.prod(steps_mm)
+    if sigma_mm == 0.0 or volume == 0.0:
+        return volume, 0.0
+    vertices, faces, *_ = marching_cubes(np.pad(mask.astype(np.float32), 1), 0.5, spacing=steps_mm)
+    return volume, float(mesh_surface_area(vertices, faces)) * sigma_mm

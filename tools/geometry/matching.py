@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fiducial.tools.geometry.boxes import iou_matrix
 
+FEW = 1 << 10  # entries: below, sorting out what is decided takes longer than deciding
+
 
 @dataclass(frozen=True)
 class Matching:
@@ -36,15 +38,39 @@ class Matching:
         return 2.0 * len(self.pairs) / total if total else 1.0
 
 
-def _assign(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(K, 2) pairs: the most allowed pairs possible and, among those, the greatest sum of benefit (0 to 1 each)."""
+def assign(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(K, 2) pairs: the most allowed pairs possible and, among those, the greatest sum of benefit (0 to 1 each).
+
+    benefit, allowed: (N, M). In a large matrix, what is decided already is not asked about: a row and a column that
+    allow only each other are a pair, and only the others go to ``scipy.optimize.linear_sum_assignment``, whose time
+    grows with the cube of its side (``benchmarks/geometry_speed.py`` has the ratio).
+    """
+    if allowed.size <= FEW:
+        return _most(benefit, allowed)
+    rows, columns = np.divmod(np.flatnonzero(allowed), max(1, allowed.shape[1]))
+    if not len(rows):
+        return np.empty((0, 2), dtype=np.intp)
+    alone = (np.bincount(rows)[rows] == 1) & (np.bincount(columns)[columns] == 1)
+    pairs = np.stack([rows, columns], axis=1)
+    if alone.all():
+        return pairs
+    rest = pairs[~alone]
+    rows, columns = np.unique(rest[:, 0]), np.unique(rest[:, 1])
+    block = np.ix_(rows, columns)
+    contested = _most(benefit[block], allowed[block])
+    found = np.concatenate([pairs[alone], np.stack([rows[contested[:, 0]], columns[contested[:, 1]]], axis=1)])
+    return found[np.argsort(found[:, 0], kind="stable")]
+
+
+def _most(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """``assign`` for a matrix that is contested throughout."""
     from scipy.optimize import linear_sum_assignment
 
     # One more allowed pair must outweigh any change of benefit among the others, which is at most their number.
     bonus = min(benefit.shape) + 1.0
     rows, columns = linear_sum_assignment(np.where(allowed, benefit + bonus, 0.0), maximize=True)
-    pairs = np.stack([rows, columns], axis=1)
-    return np.asarray(pairs[allowed[rows, columns]], dtype=np.intp)
+    kept = allowed[rows, columns]
+    return np.array([rows[kept], columns[kept]], dtype=np.intp).T
 
 
 def match_by_iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike, min_iou: float = 0.5) -> Matching:
@@ -53,7 +79,7 @@ def match_by_iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike, min_iou: float =
     first_xyxy: (N, 4); second_xyxy: (M, 4); invalid boxes stay unmatched.
     """
     iou = iou_matrix(first_xyxy, second_xyxy)
-    pairs = _assign(iou, (iou >= min_iou) & (iou > 0.0))
+    pairs = assign(iou, (iou >= min_iou) & (iou > 0.0))
     return Matching(pairs, iou[pairs[:, 0], pairs[:, 1]], *iou.shape)
 
 
@@ -67,5 +93,5 @@ def match_by_distance(first_xy: ArrayLike, second_xy: ArrayLike, max_distance: f
     distance = np.linalg.norm(a[:, None] - b[None], axis=2)
     allowed = distance <= max_distance  # False for NaN
     benefit = np.where(allowed, 1.0 - distance / max(max_distance, np.finfo(float).tiny), 0.0)
-    pairs = _assign(benefit, allowed)
+    pairs = assign(benefit, allowed)
     return Matching(pairs, distance[pairs[:, 0], pairs[:, 1]], *distance.shape)
