@@ -40,6 +40,6 @@ def fiducial_families() -> list[FamilySpec]:
 @hookimpl
 def fiducial_datasets() -> list[DatasetSpec]:
     """The data sets."""
-    from fiducial.skills.datasets.specs import BCCD, HC18, PHANTOMS
+    from fiducial.skills.datasets.specs import DATASETS
 
-    return [BCCD, HC18, PHANTOMS]
+    return DATASETS
