@@ -25,6 +25,9 @@ _MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "nuclei_unscaled": ("nuclei", "make_nuclei", {"scaled": False}),
     "polyp": ("polyp", "make_polyp", {}),
     "ct_lesion": ("ct_lesion", "make_ct_lesion", {}),
+    "lesion_3d": ("lesion_3d", "make_lesion_3d", {}),
+    "chest": ("chest", "make_chest", {}),
+    "chest_clear": ("chest", "make_chest", {"opacity": False}),
 }
 
 

@@ -33,3 +33,14 @@ def volume_noise(rng: np.random.Generator, shape: tuple[int, int, int], grain: t
     white = rng.standard_normal(coarse, dtype=np.float32)
     field = zoom(white, [side / few for side, few in zip(shape, coarse, strict=True)], order=1, grid_mode=False)
     return np.asarray(field * np.float32(1.3), dtype=np.float32)
+
+
+def wide_blur(image: Float, sigma_px: float) -> Float:
+    """A wide Gaussian blur of (h, w), worked out on a coarser grid; sigma_px of 8 or more."""
+    from scipy.ndimage import gaussian_filter
+
+    height, width = image.shape
+    coarse = max(1, int(sigma_px / 4))
+    few = Image.fromarray(image).resize((-(-width // coarse), -(-height // coarse)), Image.Resampling.BOX)
+    soft = Image.fromarray(gaussian_filter(np.asarray(few), sigma_px / coarse, mode="nearest"))
+    return np.asarray(soft.resize((width, height), Image.Resampling.BICUBIC), dtype=np.float32)
