@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
 from fiducial.tools.images.dicom_pixels import frame_pixels
-from fiducial.tools.images.dicom_scale import frame_value, set_scale
+from fiducial.tools.images.dicom_scale import frame_value, set_scale, whole
 from fiducial.tools.images.window import windowed_u8
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
             from fiducial.tools.images.dicom_seg import decode_seg
 
             return decode_seg(dataset, request)
-        count = int(dataset.get("NumberOfFrames") or 1)
+        count = whole(dataset, "NumberOfFrames", 1)
         if request.frame is None and (count > 1 or request.plane is not None):
             from fiducial.tools.images.dicom_stack import cut_stack
 
@@ -65,7 +65,7 @@ def require_image(dataset: Any) -> None:
     if "Rows" not in dataset or not any(keyword in dataset for keyword in PIXELS):
         kind = dataset.get("Modality") or "DICOM"
         raise DecodeError(f"the {kind} file has no image in it; give a DICOM file with pixel data")
-    require_pixels(int(dataset.get("Columns") or 0), int(dataset.get("Rows") or 0))
+    require_pixels(whole(dataset, "Columns"), whole(dataset, "Rows"))
 
 
 def decode_dataset(dataset: Any, frame: int) -> Decoded:
@@ -75,7 +75,7 @@ def decode_dataset(dataset: Any, frame: int) -> Decoded:
         warnings.simplefilter("ignore")
         decoded = _shown(dataset, frame_pixels(dataset, frame), frame)
         decoded.modality = str(dataset.get("Modality", "")) or None
-        decoded.slice_count, decoded.slice_index = int(dataset.get("NumberOfFrames") or 1), frame
+        decoded.slice_count, decoded.slice_index = whole(dataset, "NumberOfFrames", 1), frame
         set_scale(decoded, dataset, frame)
     return decoded
 
@@ -99,10 +99,13 @@ def _shown(dataset: Any, pixels: NDArray[Any], frame: int) -> Decoded:
     if photometric == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
 
-        pixels = apply_color_lut(pixels, dataset)
+        try:
+            pixels = apply_color_lut(pixels, dataset)
+        except (ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
+            raise DecodeError("its colour palette is missing or damaged; export it again") from error
     if pixels.ndim == 3:
         top = float(np.iinfo(pixels.dtype).max) if pixels.dtype.kind in "ui" else float(pixels.max() or 1)
-        bits = int(dataset.get("BitsStored") or 8)
+        bits = whole(dataset, "BitsStored", 8)
         top = top if photometric == "PALETTE COLOR" else float(2**bits - 1)
         colour = pixels if top == 255 else np.clip(pixels / top * 255 + 0.5, 0, 255)
         return Decoded("DICOM", np.ascontiguousarray(colour[:, :, :3]).astype(np.uint8))
@@ -119,9 +122,16 @@ def _modality_values(dataset: Any, pixels: NDArray[Any], frame: int) -> NDArray[
         from pydicom.pixels import apply_modality_lut
 
         return np.asarray(apply_modality_lut(pixels, dataset), np.float32)
-    slope, intercept = (frame_value(dataset, frame, f"Rescale{name}") for name in ("Slope", "Intercept"))
-    factor, offset = (float(v) if v is not None else d for v, d in ((slope, 1.0), (intercept, 0.0)))
+    factor, offset = (_rescale(dataset, frame, name, d) for name, d in (("Slope", 1.0), ("Intercept", 0.0)))
     return pixels.astype(np.float32) * np.float32(factor) + np.float32(offset)
+
+
+def _rescale(dataset: Any, frame: int, name: str, default: float) -> float:
+    value = frame_value(dataset, frame, f"Rescale{name}")
+    number = default if value is None else _first(value)
+    if number is None:
+        raise DecodeError(f"its Rescale{name} is not a finite number; export it again")
+    return number
 
 
 def _unit(dataset: Any, frame: int) -> str:

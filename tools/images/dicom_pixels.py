@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiducial.tools.images.decoded import DecodeError
+from fiducial.tools.images.dicom_scale import whole
 
 
 def frame_pixels(dataset: Any, frame: int) -> NDArray[Any]:
@@ -40,7 +41,7 @@ def _bits(dataset: Any, frame: int) -> NDArray[np.uint8]:
 
     Our own, for pydicom 3.0.2 fails where a frame does not begin at a byte (7×9 pixels, say).
     """
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
+    rows, columns = whole(dataset, "Rows"), whole(dataset, "Columns")
     start = frame * rows * columns
     stop = start + rows * columns
     data = np.frombuffer(dataset.PixelData, np.uint8)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fiducial.tools.frames import Floats, FrameError, dicom_plane_map
-from fiducial.tools.images.decoded import Decoded
+from fiducial.tools.images.decoded import Decoded, DecodeError
 
 PROJECTION = {"CR", "DX", "MG", "IO", "PX", "XA", "RF", "RG", "XC"}
 TOMOGRAPHIC = {"CT", "MR", "PT", "NM", "SEG", "RTDOSE", "OPT", "OCT", "IVOCT"}
@@ -33,6 +33,15 @@ def frame_value(dataset: Any, frame: int, keyword: str) -> Any:
             if element.VR == "SQ" and element.value and keyword in element.value[0]:
                 return element.value[0].get(keyword)
     return dataset.get(keyword)
+
+
+def whole(dataset: Any, keyword: str, default: int = 0) -> int:
+    """A whole number of the header; absent, empty or 0 is the default. Raises DecodeError for anything else."""
+    value = dataset.get(keyword) or default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise DecodeError(f"its {keyword} is not a whole number; export it again") from None
 
 
 def spacing_of(value: Any) -> tuple[float, float] | None:

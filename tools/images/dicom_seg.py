@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request, require_pixels
 from fiducial.tools.images.dicom_pixels import frame_pixels
-from fiducial.tools.images.dicom_scale import frame_value, set_scale
+from fiducial.tools.images.dicom_scale import frame_value, set_scale, whole
 from fiducial.tools.images.dicom_stack import POSITION_TOLERANCE_MM, StackSlice, cut_stack, make_stack, stack_slice
 
 MAX_FRAMES = 5000
@@ -22,7 +22,7 @@ def decode_seg(dataset: Any, request: Request) -> Decoded:
     Where segments overlap the higher number is kept, and a note says so; of a fractional segmentation, what is at least
     half is inside. Raises DecodeError for frames that cannot be slices of one volume.
     """
-    count = int(dataset.get("NumberOfFrames") or 1)
+    count = whole(dataset, "NumberOfFrames", 1)
     if count > MAX_FRAMES:
         raise DecodeError(f"its {count} frames are more than the limit of {MAX_FRAMES}; export a part")
     frames = [stack_slice(dataset, n, f"frame {n}", _no_load) for n in range(count)]

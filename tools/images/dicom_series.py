@@ -8,9 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fiducial.tools.images.bounded import BoundedReader
 from fiducial.tools.images.decoded import MAX_FILE_BYTES, Decoded, DecodeError, Request
 from fiducial.tools.images.dicom import decode_dataset, decode_dicom, read_dataset
 from fiducial.tools.images.dicom_head import is_dicom
+from fiducial.tools.images.dicom_scale import whole
 from fiducial.tools.images.dicom_stack import cut_stack, make_stack, stack_slice
 from fiducial.tools.images.volume import MAX_VOLUME_BYTES
 
@@ -58,7 +60,7 @@ def _files(folder: str) -> list[Path]:
 def _head(path: Path) -> Any:
     """The data set of a DICOM file without its pixels; None for a file of another kind."""
     try:
-        with path.open("rb") as file:
+        with BoundedReader(str(path)) as file:
             head = file.read(1024)
             if not is_dicom(head) or path.stat().st_size > MAX_FILE_BYTES:
                 return None
@@ -80,12 +82,12 @@ def _require_one_series(images: dict[Path, Any]) -> None:
         raise DecodeError(f"it holds {len(series)} series ({kinds}); give each a folder of its own, or name one file")
     if len({str(head.get("FrameOfReferenceUID", "")) for head in images.values()}) > 1:
         raise DecodeError("its slices have different frames of reference, so they are no volume; name one file of it")
-    if len(images) > 1 and any(int(head.get("NumberOfFrames") or 1) > 1 for head in images.values()):
+    if len(images) > 1 and any(whole(head, "NumberOfFrames", 1) > 1 for head in images.values()):
         raise DecodeError(f"it holds {len(images)} files, some of several frames; name one of them")
 
 
 def _single(path: Path, request: Request) -> tuple[Decoded, str]:
-    with path.open("rb") as file:
+    with BoundedReader(str(path)) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         return decode_dicom(file, request), digest
@@ -93,7 +95,7 @@ def _single(path: Path, request: Request) -> tuple[Decoded, str]:
 
 def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
     first = next(iter(images.values()))
-    claimed = int(first.get("Rows") or 0) * int(first.get("Columns") or 0) * 4 * len(images)
+    claimed = whole(first, "Rows") * whole(first, "Columns") * 4 * len(images)
     if claimed > 2 * MAX_VOLUME_BYTES:
         raise DecodeError(f"its {len(images)} slices are {claimed / 2**30:.1f} GiB of values; give a part of them")
     paths = {path.name: path for path in images}
@@ -110,7 +112,7 @@ def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
 def _load(path: Path) -> Decoded:
     """One file of a series, decoded. Raises DecodeError that names it."""
     try:
-        with path.open("rb") as file:
+        with BoundedReader(str(path)) as file:
             return decode_dataset(read_dataset(file), 0)
     except (DecodeError, OSError) as error:
         raise DecodeError(f"of {path.name}, {error}") from None

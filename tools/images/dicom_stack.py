@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fiducial.tools.frames import Floats, FrameError, FrameMap3D, dicom_plane_map
 from fiducial.tools.images.decoded import Decoded, DecodeError, choose
-from fiducial.tools.images.dicom_scale import frame_value, spacing_of
+from fiducial.tools.images.dicom_scale import frame_value, spacing_of, whole
 from fiducial.tools.images.volume import Volume, anatomical_axes, cut, display_orientation, plane_across, tilt_note
 from fiducial.tools.images.window import windowed_u8
 
@@ -73,7 +73,7 @@ def stack_slice(dataset: Any, frame: int, name: str, load: Callable[[], Decoded]
         raise DecodeError(
             f"the ImageOrientationPatient of {name} contradicts itself; export the series again"
         ) from None
-    shape = (int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0))
+    shape = (whole(dataset, "Rows"), whole(dataset, "Columns"))
     stated = _numbers([frame_value(dataset, frame, "SpacingBetweenSlices")], 1)
     return StackSlice(
         name, position, orientation, spacing, shape, load, abs(float(stated[0])) if stated is not None else None

@@ -131,9 +131,17 @@ def _has_world(header: Any, notes: list[str]) -> bool:
     if not sform_code and not qform_code:
         notes.append("the NIfTI header has no orientation, so left and right are unknown")
         return False
-    if sform_code and qform_code and not np.allclose(sform, qform, rtol=1e-3, atol=0.05):
+    if sform_code and qform_code and not _agree(sform, qform, header.get_data_shape()):
         if sform_code == qform_code:
             notes.append("the NIfTI header contradicts itself: sform and qform place the volume differently")
             return False
         notes.append("sform and qform place the volume differently; world coordinates are those of the sform")
     return True
+
+
+def _agree(first: Floats, second: Floats, shape: tuple[int, ...]) -> bool:
+    """Whether two affines place every corner of the volume within a quarter of its smallest voxel's side."""
+    ends = [(0, max(0, int(side) - 1)) for side in (*shape, 1, 1)[:3]]
+    corners = np.array([(i, j, k, 1) for i in ends[0] for j in ends[1] for k in ends[2]], np.float64)
+    apart = np.linalg.norm(corners @ (first - second)[:3].T, axis=1).max()
+    return bool(apart <= 0.25 * np.linalg.norm(first[:3, :3], axis=0).min())

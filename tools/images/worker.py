@@ -14,9 +14,9 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
-from io import BufferedReader
 from typing import Any, BinaryIO
 
+from fiducial.tools.images.bounded import BoundedReader
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request
 from fiducial.tools.images.dicom_head import is_dicom
 
@@ -67,17 +67,17 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
 
 def answer(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and arrays for one request; an unusable file gives ``{"error": …}``."""
-    if os.path.isdir(request.path):  # noqa: PTH112 (as below)
+    if os.path.isdir(request.path):  # noqa: PTH112 (the path may not be one that pathlib normalises)
         return _answer(lambda: _series(request))
     try:
-        file = open(request.path, "rb")  # noqa: PTH123, SIM115 (the path may not be one that pathlib normalises)
+        file = BoundedReader(request.path)
     except OSError as error:
         return {"error": f"{error.strerror}; check the path and its permissions"}, {}
     with file:
         return _answer(lambda: _single(file, request))
 
 
-def _single(file: BufferedReader, request: Request) -> tuple[Decoded, str]:
+def _single(file: BoundedReader, request: Request) -> tuple[Decoded, str]:
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     file.seek(0)
     return decode(file, request), sha256
