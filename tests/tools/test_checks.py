@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import pytest
 
+from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import CheckOutcome, registry
 from fiducial.tools.measure import measure
 from fiducial.tools.record import Answer, Ellipse, ImageInfo, Intent, Record, Region, Scale, Understanding
@@ -113,6 +116,15 @@ def test_not_degenerate():
     assert outcome("not_degenerate", record(*bad, good)) == ("fail", ("R1", "R2", "R3", "R4"))
 
 
+def test_not_self_intersecting():
+    crossed = polygon("R1", (0, 0), (90, 90), (90, 0), (0, 60))  # halves that differ: an area is left, a wrong one
+    spike = polygon("R2", (0, 0), (40, 0), (40, 40), (20, 0))  # an edge that runs back over another
+    sound = polygon("R3", (0, 0), (40, 0), (10, 10), (0, 40))  # concave, which is no fault
+    assert outcome("not_self_intersecting", record(crossed, spike, sound)) == ("fail", ("R1", "R2"))
+    assert outcome("not_self_intersecting", record(sound)) == ("pass", ())
+    assert run("not_self_intersecting", record(GOOD[0])) is None
+
+
 def test_no_duplicates_rejects_the_lower_score():
     rec = record(box("R1", 10, 10, 60, 60, 0.5), box("R2", 11, 10, 61, 60, 0.8), box("R3", 30, 10, 80, 60, 0.4))
     assert outcome("no_duplicates", rec) == ("fail", ("R1",))
@@ -126,6 +138,9 @@ def test_no_duplicates_rejects_the_lower_score():
 
 def test_small_object_warns_and_rejects_nothing():
     assert outcome("small_object", record(box("R1", 10, 10, 20, 20), GOOD[1])) == ("warn", ())
+    lesion = box("R1", 0, 0, 120, 120, label="lesion")  # 4.7 % of the image: small for what no skill was calibrated on
+    assert outcome("small_object", record(lesion)) == ("warn", ())
+    assert outcome("small_object", record(box("R1", 0, 0, 130, 120, label="lesion"))) == ("pass", ())
 
 
 @pytest.mark.parametrize(("value", "expected"), [(2, "pass"), (3, "fail"), (0, "fail")])
@@ -236,3 +251,147 @@ def test_right_angles_are_those_of_the_world():
     assert outcome("landmark_order", record(*corners)) == ("pass", ())
     tall = Scale(row_mm=2, column_mm=1, source="user")
     assert outcome("landmark_order", record(*corners, scale=tall))[0] == "fail"
+
+
+# --- points in boxes, sides, orders -----------------------------------------------------------------------------------
+
+
+def test_point_in_box():
+    parent = box("R1", 100, 100, 200, 150)
+    inside, beside = point("R2", 199, 101, parent_id="R1"), point("R3", 201.5, 149, parent_id="R1")
+    assert outcome("point_in_box", record(parent, inside, beside)) == ("pass", ())
+    outside = point("R4", 203, 120, parent_id="R1"), point("R5", 150, 90, parent_id="R1", kind="landmark")
+    assert outcome("point_in_box", record(parent, inside, *outside)) == ("fail", ("R4", "R5"))
+    assert run("point_in_box", record(parent, point("R6", 0, 0))) is None
+    assert outcome("point_in_box", record(head(), point("R7", 320, 240, parent_id="R1"))) == ("pass", ())
+
+
+def organ(id: str, label: str, left_mm: float) -> Region:
+    """A region of a slice of a volume whose box starts at this x in the patient; 40 mm wide."""
+    region = box(id, 10, 10, 60, 60, label=label)
+    return region.model_copy(update={"box_xyzxyz_mm": (left_mm, 0.0, 0.0, left_mm + 40, 50.0, 3.0)})
+
+
+def test_laterality_is_that_of_the_patient():
+    left, right = organ("R1", "left_kidney", 30), organ("R2", "right kidney", -70)  # LPS: x grows to the left
+    assert outcome("laterality", record(left, right)) == ("pass", ())
+    assert outcome("laterality", record(organ("R1", "left_kidney", -70), organ("R2", "right kidney", 30))) == (
+        "fail",
+        ("R1", "R2"),
+    )
+    assert run("laterality", record(left)) is None  # the midline is not known
+    assert run("laterality", record(left, organ("R2", "right_lung", 300))) is None
+    flat = box("R1", 10, 10, 60, 60, label="left_kidney"), box("R2", 100, 10, 160, 60, label="right_kidney")
+    assert run("laterality", record(*flat)) is None  # nor is it which side of a picture is left
+
+
+def landmarks(**places: tuple[float, float]) -> list[Region]:
+    return [point(f"L{n}", x, y, kind="landmark", label=label) for n, (label, (x, y)) in enumerate(places.items())]
+
+
+def test_landmark_symmetry_finds_the_pair_that_was_exchanged():
+    face = {"left_orbit": (200, 100), "right_orbit": (100, 110), "gonion_left": (190, 300), "gonion_right": (110, 305)}
+    assert outcome("landmark_symmetry", record(*landmarks(**face))) == ("pass", ())
+    third = {"right ear": (50, 200), "left ear": (250, 190)}
+    assert outcome("landmark_symmetry", record(*landmarks(**face, **third))) == ("pass", ())
+    swapped = {"right ear": (250, 190), "left ear": (50, 200)}
+    assert outcome("landmark_symmetry", record(*landmarks(**face, **swapped))) == ("fail", ("L5", "L4"))
+    two = dict(list(face.items())[:2]) | swapped
+    assert outcome("landmark_symmetry", record(*landmarks(**two)))[0] == "fail"
+    assert run("landmark_symmetry", record(*landmarks(left_orbit=(9, 9), right_orbit=(1, 1)))) is None
+
+
+def test_landmark_sequence_does_not_turn_back():
+    spine = {f"L{n}": (300 + 10 * n, 50 + 40 * n) for n in range(1, 6)}
+    assert outcome("landmark_sequence", record(*landmarks(**spine))) == ("pass", ())
+    exchanged = spine | {"L2": spine["L3"], "L3": spine["L2"]}
+    assert outcome("landmark_sequence", record(*landmarks(**exchanged))) == ("fail", ("L0", "L1", "L2", "L3", "L4"))
+    assert run("landmark_sequence", record(*landmarks(rib_1=(0, 0), rib_2=(9, 9)))) is None
+
+
+# --- units and stated sizes -------------------------------------------------------------------------------------------
+
+
+def test_scale_allows_mm_only_where_the_image_has_them():
+    good = measured(head(), scaled(0.3))
+    assert outcome("scale_allows_mm", good) == ("pass", ())
+    assert outcome("scale_allows_mm", measured(head(), scaled(0.3, "detector"))) == ("pass", ())
+    assert outcome("scale_allows_mm", measured(head(), None)) == ("pass", ())
+    for image in (None, scaled(0.3, "detector")):  # mm in the record of an image that has none, or only a shadow's
+        wrong = good.model_copy(update={"image": good.image.model_copy(update={"scale": image})})
+        assert outcome("scale_allows_mm", wrong) == ("fail", ())
+    shadow = measured(head(), scaled(0.3, "detector"))
+    in_patient = shadow.measurements[0].model_copy(update={"unit": "mm"})
+    assert outcome("scale_allows_mm", shadow.model_copy(update={"measurements": (in_patient,)})) == ("fail", ())
+    assert run("scale_allows_mm", record(head())) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        (90.0, "It is 90.0 mm (± 1.2 mm) long.", "pass"),
+        (90.0, "It is 9.0 cm long.", "pass"),
+        (90.4, "About 90 mm.", "pass"),
+        (90.0, "It is 95 mm long.", "fail"),  # the text says another
+        (80.0, "It is 90.0 mm long.", "fail"),  # the value does
+        ([90.0, 40.0], "", "fail"),
+        (90.0, "It is 90.0 µm long.", "fail"),
+    ],
+)
+def test_a_stated_size_is_one_that_was_measured(value, text, expected):
+    claim = asked("size", value, "head", quantity="long_axis")
+    claim["answer"] = claim["answer"].model_copy(update={"text": text})
+    taken = measured(head(), scaled(0.3))  # 2 × 150 px × 0.3 mm = 90 mm
+    assert outcome("stated_size", taken.model_copy(update=claim)) == (expected, ())
+    assert run("stated_size", record(head(), **claim)) is None
+
+
+# --- plausible sizes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("label", "plausible_mm", "impossible_mm"),
+    [("left_kidney", 110, 400), ("polyp", 6, 300), ("nucleus", 0.01, 1), ("heart", 130, 700), ("lung nodule", 8, 90)],
+)
+def test_the_table_of_sizes_knows_structures_that_no_skill_does(label, plausible_mm, impossible_mm):
+    region = box("R1", 0, 0, 100, 50, label=label)
+    assert outcome("plausible_size", measured(region, scaled(plausible_mm / 100))) == ("pass", ())
+    assert outcome("plausible_size", measured(region, scaled(impossible_mm / 100))) == ("fail", ("R1",))
+    assert run("plausible_size", measured(box("R1", 0, 0, 9, 5, label="thing"), scaled(1))) is None
+
+
+def test_a_user_s_own_table_adds_and_replaces(tmp_path, monkeypatch):
+    table = tmp_path / "sizes.json"
+    table.write_text('{"Adrenal_Mass": {"long_axis_mm": [3, 200], "source": "our own series"}, '
+                     '"polyp": {"long_axis_mm": [0.5, 10], "source": "small ones only"}}')  # fmt: skip
+    monkeypatch.setenv("FIDUCIAL_SIZES", str(table))
+    mass, polyp = box("R1", 0, 0, 100, 50, label="adrenal mass"), box("R1", 0, 0, 100, 50, label="polyp")
+    assert outcome("plausible_size", measured(mass, scaled(0.5))) == ("pass", ())
+    assert outcome("plausible_size", measured(mass, scaled(5))) == ("fail", ("R1",))
+    assert outcome("plausible_size", measured(polyp, scaled(0.5))) == ("fail", ("R1",))
+    assert outcome("plausible_size", measured(head(), scaled(0.3))) == ("pass", ())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"a": 1}', '{"a": {"long_axis_mm": [9, 1], "source": "x"}}', '{"a": {"long_axis_mm": [1, 9]}}']
+)
+def test_a_table_that_is_none_gets_one_sentence(tmp_path, monkeypatch, text):
+    table = tmp_path / "bad.json"
+    table.write_text(text)
+    monkeypatch.setenv("FIDUCIAL_SIZES", str(table))
+    with pytest.raises(InputError, match=r"bad\.json is not a table of sizes") as error:
+        run("plausible_size", measured(head(), scaled(0.3)))
+    assert "\n" not in str(error.value)
+    monkeypatch.setenv("FIDUCIAL_SIZES", str(tmp_path / "none.json"))
+    with pytest.raises(InputError, match="check the path"):
+        run("plausible_size", measured(head(), scaled(0.3)))
+
+
+def test_every_plausible_size_has_a_source():
+    from importlib.resources import files
+
+    table = json.loads(files("fiducial.tools").joinpath("plausible_sizes.json").read_text(encoding="utf-8"))
+    assert {"kidney", "polyp", "nucleus", "heart"} <= set(table)
+    for row in table.values():
+        assert 0 < row["long_axis_mm"][0] < row["long_axis_mm"][1]
+        assert re.search(r"\b(?:19|20)\d\d\b", row["source"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -66,6 +67,13 @@ def extent(region: Region) -> Floats:
 def finite(regions: Iterable[Region]) -> list[Region]:
     """The regions whose coordinates are all finite: what the geometry of the later checks can be asked about."""
     return [r for r in regions if len(coordinates(r)) and np.isfinite(coordinates(r)).all()]
+
+
+def side_of(label: str) -> tuple[str, str] | None:
+    """The side that a label names and the label without it: ``left_kidney`` → ("left", "kidney"); None for no side."""
+    words = re.split(r"[ _-]+", label.lower())
+    sides = [word for word in words if word in ("left", "right")]
+    return (sides[0], " ".join(w for w in words if w != sides[0])) if len(sides) == 1 else None
 
 
 def of_structure(record: Record, key: str | None) -> list[Region]:

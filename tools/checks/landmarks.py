@@ -1,18 +1,21 @@
-"""The four axis ends of a head: they lie on its ellipse, and make two axes that bisect each other at a right angle."""
+"""Landmarks: a head's axis ends make an ellipse; pairs keep their sides, and numbers their order."""
 
 from __future__ import annotations
 
 import itertools
+import re
+from collections import defaultdict
 
 import numpy as np
 
-from fiducial.tools.checks.common import Floats, coordinates, finite, rejecting
+from fiducial.tools.checks.common import Floats, coordinates, finite, rejecting, side_of
 from fiducial.tools.hooks import CheckOutcome, CheckSpec
 from fiducial.tools.record import Record, Region
 
 OFF_ELLIPSE = 0.1  # of the radius, at that direction
 OFF_MIDDLE = 0.2  # of the shorter axis, between the middles of the two
 LEAST_DEG = 70.0
+LEAST_SEQUENCE = 3
 PAIRINGS = (((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2)))
 
 
@@ -78,4 +81,77 @@ def landmark_order(record: Record) -> CheckOutcome | None:
     return rejecting("landmark_order", bad, f"{len(landmarks)} landmarks are the ends of the axes")
 
 
-CHECKS = [CheckSpec("landmark_order", str(landmark_order.__doc__), "ground", landmark_order)]
+def _grouped(record: Record) -> dict[str | None, list[Region]]:
+    """The landmarks of each parent."""
+    found: dict[str | None, list[Region]] = defaultdict(list)
+    for region in finite(record.accepted):
+        if region.kind == "landmark":
+            found[region.parent_id].append(region)
+    return found
+
+
+def landmark_symmetry(record: Record) -> CheckOutcome | None:
+    """Reject a left-right pair of landmarks that runs against the other pairs: its two ends were exchanged.
+
+    Pairs are labels that differ in the word left or right (``left_orbit``, ``right_orbit``). Two pairs at least are
+    needed to see it, and three to say which: of two that disagree both go.
+    """
+    pairs = {
+        (parent, stem): (sides["left"], sides["right"])
+        for parent, landmarks in _grouped(record).items()
+        for stem, sides in _sides(landmarks).items()
+        if len(sides) == 2
+    }
+    if len(pairs) < 2:
+        return None
+    ways = np.array([(coordinates(right) - coordinates(left))[0] for left, right in pairs.values()])
+    agree = np.sign(ways @ ways.T).sum(axis=1)  # with itself and the others, minus those it opposes
+    wrong = agree <= 0 if len(pairs) > 2 else agree <= 1
+    bad = [
+        (end.id, "lies on the other side of its pair than in the other pairs")
+        for ends, is_wrong in zip(pairs.values(), wrong, strict=True)
+        if is_wrong
+        for end in ends
+    ]
+    return rejecting("landmark_symmetry", bad, f"{len(pairs)} left-right pairs run one way")
+
+
+def _sides(landmarks: list[Region]) -> dict[str, dict[str, Region]]:
+    """By the label without its side: the landmarks on the left and on the right."""
+    found: dict[str, dict[str, Region]] = defaultdict(dict)
+    for landmark in landmarks:
+        side = side_of(landmark.label)
+        if side is not None:
+            found[side[1]][side[0]] = landmark
+    return found
+
+
+def landmark_sequence(record: Record) -> CheckOutcome | None:
+    """Reject numbered landmarks (``L1`` to ``L5``, ``rib_1`` …) whose path turns back: two of them were exchanged.
+
+    From one number to the next the path may bend, but by less than 90°; fewer than three have no order to see.
+    """
+    scale = record.image.scale
+    steps = np.array([scale.column_mm, scale.row_mm] if scale else [1.0, 1.0])
+    judged, bad = 0, []
+    for landmarks in _grouped(record).values():
+        numbered: dict[str, list[tuple[int, Region]]] = defaultdict(list)
+        for landmark in landmarks:
+            if match := re.fullmatch(r"(.*?)[ _-]?(\d+)", landmark.label):
+                numbered[match[1].lower()].append((int(match[2]), landmark))
+        for stem, entries in numbered.items():
+            if len(entries) < LEAST_SEQUENCE or stem in ("ofd", "bpd"):
+                continue
+            judged += 1
+            ordered = [landmark for _, landmark in sorted(entries, key=lambda entry: entry[0])]
+            ways = np.diff(np.concatenate([coordinates(r) for r in ordered]) * steps, axis=0)
+            if (np.einsum("ij,ij->i", ways[1:], ways[:-1]) <= 0).any():
+                bad += [(r.id, f"is one of {stem or 'numbers'} whose order turns back") for r in ordered]
+    return rejecting("landmark_sequence", bad, f"{judged} numbered sequences run one way") if judged else None
+
+
+CHECKS = [
+    CheckSpec("landmark_order", str(landmark_order.__doc__), "ground", landmark_order),
+    CheckSpec("landmark_symmetry", str(landmark_symmetry.__doc__), "ground", landmark_symmetry),
+    CheckSpec("landmark_sequence", str(landmark_sequence.__doc__), "ground", landmark_sequence),
+]
