@@ -26,6 +26,7 @@ _MAKERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "polyp": ("polyp", "make_polyp", {}),
     "ct_lesion": ("ct_lesion", "make_ct_lesion", {}),
     "lesion_3d": ("lesion_3d", "make_lesion_3d", {}),
+    "cephalogram": ("cephalogram", "make_cephalogram", {}),
     "chest": ("chest", "make_chest", {}),
     "chest_clear": ("chest", "make_chest", {"opacity": False}),
 }

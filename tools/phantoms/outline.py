@@ -103,6 +103,15 @@ def ribbon(points: ArrayLike, width: ArrayLike) -> Points:
     return np.concatenate([middle + half, (middle - half)[::-1]])
 
 
+def inset(polygon: Points, distance: float) -> Points:
+    """A closed outline moved inwards along its normals by ``distance``, which must be small to its curvature."""
+    step = np.roll(polygon, -1, axis=0) - np.roll(polygon, 1, axis=0)
+    normal = np.stack([-step[:, 1], step[:, 0]], axis=1) / np.maximum(np.linalg.norm(step, axis=1), 1e-12)[:, None]
+    x, y = polygon.T
+    turn = 1.0 if np.dot(x, np.roll(y, -1)) > np.dot(y, np.roll(x, -1)) else -1.0
+    return np.asarray(polygon + turn * distance * normal)
+
+
 def area(polygon: Points) -> float:
     """Area by the shoelace formula, in the square of the polygon's unit."""
     x, y = (polygon - polygon.mean(axis=0)).T
