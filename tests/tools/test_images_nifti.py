@@ -170,3 +170,38 @@ def test_a_sheared_affine_has_a_place_but_no_scale(tmp_path: Path) -> None:
     assert "not perpendicular" in (image.info.scale_refused or "")
     assert image.stored_to_world is not None
     assert open_image(tmp_path / "a.nii", plane="sagittal").info.scale is not None
+
+
+@pytest.mark.parametrize(
+    ("offset", "value", "words"),
+    [
+        (80, np.float32(0), "pixdim are not positive"),
+        (84, np.float32(-3), "pixdim are not positive"),
+        (88, np.float32(np.nan), "pixdim are not positive"),
+        (254, np.int16(64), "sform_code, 64, names no space"),
+        (280, np.float32(np.nan), "not invertible"),
+    ],
+)
+def test_what_a_reader_would_mend_in_silence_gives_no_scale(
+    tmp_path: Path, offset: int, value: np.generic, words: str
+) -> None:
+    path = saved(tmp_path / "a.nii", np.diag([2.0, 3, 4, 1]))
+    raw = bytearray(path.read_bytes())
+    raw[offset : offset + value.itemsize] = value.tobytes()
+    path.write_bytes(raw)
+    image = open_image(path)
+    assert image.info.scale is None
+    assert image.stored_to_world is None
+    assert words in (image.info.scale_refused or "")
+
+
+def test_a_qform_that_drifts_from_the_sform_is_a_contradiction(tmp_path: Path) -> None:
+    image: Any = nibabel.Nifti1Image(np.zeros((200, 200, 20), np.uint8), None)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(np.eye(4), code=1)
+    turned = Rotation.from_euler("z", 1, degrees=True).as_matrix()  # 3.5 mm at the far corner
+    image.set_qform(nibabel.affines.from_matvec(turned, [0, 0, 0]), code=1)
+    nibabel.save(image, tmp_path / "a.nii")
+    opened = open_image(tmp_path / "a.nii")
+    assert opened.stored_to_world is None
+    assert any("contradicts itself" in note for note in opened.notes)

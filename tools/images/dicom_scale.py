@@ -37,11 +37,13 @@ def frame_value(dataset: Any, frame: int, keyword: str) -> Any:
 
 def whole(dataset: Any, keyword: str, default: int = 0) -> int:
     """A whole number of the header; absent, empty or 0 is the default. Raises DecodeError for anything else."""
-    value = dataset.get(keyword) or default
     try:
-        return int(value)
+        value = int(dataset.get(keyword) or default)
     except (TypeError, ValueError):
-        raise DecodeError(f"its {keyword} is not a whole number; export it again") from None
+        value = -1
+    if value < 0:
+        raise DecodeError(f"its {keyword} is not a whole number; export it again")
+    return value
 
 
 def spacing_of(value: Any) -> tuple[float, float] | None:

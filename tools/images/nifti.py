@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -15,6 +16,7 @@ from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose
 from fiducial.tools.images.volume import MAX_VOLUME_BYTES, Volume, cut
 from fiducial.tools.images.window import windowed_u8
 
+LAST_SPACE_CODE = 5  # nifti1.h: NIFTI_XFORM_TEMPLATE_OTHER
 MM_PER_SPATIAL_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
@@ -34,9 +36,11 @@ def decode_nifti(file: BinaryIO, request: Request, gzipped: bool) -> Decoded:
     stream.seek(0)
     kind: Any = nibabel.Nifti2Image if second else nibabel.Nifti1Image
     try:
+        written = kind.header_class.from_fileobj(io.BytesIO(head), check=False)
         volume = kind.from_stream(stream)
         _require_volume(file, volume, gzipped)
-        return cut(_volume(volume, request.frame or 0), request.plane, request.index)
+        opened = _volume(volume, request.frame or 0, _repaired(written))
+        return cut(opened, request.plane, request.index)
     except (DecodeError, MemoryError):
         raise
     except Exception as error:
@@ -60,11 +64,21 @@ def _require_volume(file: BinaryIO, volume: Any, gzipped: bool) -> None:
         raise DecodeError("its values are complex numbers; export the magnitude")
 
 
-def _volume(image: Any, frame: int) -> Volume:
-    """The volume of an opened file, with what its header says of spacing and position."""
+def _repaired(header: Any) -> str | None:
+    """Why a header, as written, gives no spacing: nibabel mends such fields without a word, a pixdim of 0 to 1."""
+    steps = np.asarray(header["pixdim"], np.float64)[1 : 1 + min(3, max(0, int(header["dim"][0])))]
+    if not (np.isfinite(steps).all() and (steps > 0).all()):
+        return "the NIfTI header's pixdim are not positive numbers"
+    for name in ("sform_code", "qform_code"):
+        if not 0 <= int(header[name]) <= LAST_SPACE_CODE:
+            return f"the NIfTI header's {name}, {int(header[name])}, names no space"
+    return None
+
+
+def _volume(image: Any, frame: int, refused: str | None) -> Volume:
+    """The volume of an opened file, with what its header says of spacing and position. refused: why it says nothing."""
     shape = tuple(int(side) for side in (*image.shape, 1)[:3])
     affine, notes = np.asarray(image.affine, np.float64), list[str]()
-    refused: str | None = None
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         affine = np.diag([-1.0, -1.0, 1.0, 1.0])
         refused = "the affine is not invertible, so sides and spacing are unknown"
