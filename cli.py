@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fiducial.agent.commands.data_sets import add_data_set_commands
 from fiducial.agent.commands.images import image_app
 from fiducial.agent.commands.phantoms import phantom_app
 from fiducial.agent.commands.terminal import (
@@ -188,6 +189,7 @@ def tools_call(
 
 # --- groups with a file of their own ----------------------------------------------------------------------------------
 
+add_data_set_commands(_listings["data"])
 app.add_typer(image_app, name="image")
 app.add_typer(phantom_app, name="phantom")
 

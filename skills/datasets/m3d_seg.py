@@ -23,7 +23,7 @@ from fiducial.skills.targets import Boxes3DTarget, LabelledBox3D, Query
 from fiducial.tools.errors import InputError
 from fiducial.tools.record import BoxXYZXYZ
 
-SPLITS = {"train": "train", "val": "test", "test": "test"}  # the publisher's test part serves as both
+SPLITS = {"train": "train", "val": "test"}  # the publisher has two parts; his second serves to choose
 
 
 def shape_in_name(path: Path) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ an object. Splits are ``train.txt`` and so on, or drawn by image where there is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from fiducial.skills.datasets.objects import RawBox, mask_object, sound_objects
 from fiducial.skills.datasets.pictures import IMAGE_SUFFIXES, read_picture
 from fiducial.skills.datasets.rows import read_json
 from fiducial.skills.datasets.sample import Sample
-from fiducial.skills.datasets.splits import drawn_split
+from fiducial.skills.datasets.splits import drawn_split, listed_names
 from fiducial.tools.errors import InputError
 
 MASK_FOLDERS = ("masks", "labels", "mask")
@@ -103,14 +104,11 @@ def _sample(image: Path, mask: Path, classes: Mapping[int, str] | None, label: s
 
 def open_mask_folder(root: Path, split: str, label: str = "object") -> Iterator[Sample]:
     """Stream the samples of a split; the group is the image."""
-    classes, listing = _classes(root), root / f"{split}.txt"
-    if listing.is_file():
-        names = {Path(name).stem for name in listing.read_text(encoding="utf-8").split()}
-        for image, mask in _pairs(root):
-            if image.stem in names:
-                sample = _sample(image, mask, classes, label)
-                yield Sample(**{**vars(sample), "split": split})
+    classes, listed = _classes(root), listed_names(root, split)
+    if listed is None:
+        yield from drawn_split((_sample(image, mask, classes, label) for image, mask in _pairs(root)), split)
         return
-    if any((root / f"{name}.txt").is_file() for name in ("train", "val", "test")):
-        raise InputError(f"{listing} is missing, though the folder lists other splits; add it or take those away")
-    yield from drawn_split((_sample(image, mask, classes, label) for image, mask in _pairs(root)), split)
+    names = {Path(name).stem for name in listed}
+    for image, mask in _pairs(root):
+        if image.stem in names:
+            yield replace(_sample(image, mask, classes, label), split=split)

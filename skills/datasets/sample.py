@@ -14,7 +14,9 @@ from fiducial.tools.record import BoxXYXY, Ellipse, PointXY, Scale
 if TYPE_CHECKING:
     from fiducial.skills.targets import Query, Target
 
-ProblemKind = Literal["empty box", "absurd box", "clipped box", "crowd", "unreadable target", "no text", "mismatch"]
+ProblemKind = Literal[
+    "empty box", "absurd box", "clipped box", "whole image", "crowd", "unreadable target", "no text", "mismatch"
+]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from fiducial.skills.datasets.sample import Sample
 from fiducial.tools.errors import InputError
@@ -43,6 +44,20 @@ def drawn_split(samples: Iterable[Sample], split: str, shares: Mapping[str, floa
         name = split_of(sample.group, shares)
         if split in (name, "all"):
             yield replace(sample, split=name)
+
+
+def listed_names(root: Path, split: str) -> list[str] | None:
+    """The names in ``split.txt``, one a line; None for a folder without any such list, whose splits are to be drawn.
+
+    Raises InputError where the folder lists other splits but not this one: to draw it would take from those.
+    """
+    listing = root / f"{split}.txt"
+    if listing.is_file():
+        lines = (line.split() for line in listing.read_text(encoding="utf-8").splitlines())
+        return [words[0] for words in lines if words]
+    if any((root / f"{name}.txt").is_file() for name in SHARES):
+        raise InputError(f"{listing} is missing, though the folder lists other splits; add it, or take those away")
+    return None
 
 
 def require_split(split: str, names: Mapping[str, str] | Iterable[str], what: str) -> str:

@@ -16,6 +16,7 @@ from fiducial.skills.datasets.bccd import LABELS
 from fiducial.skills.datasets.objects import RawBox, Size, sound_objects
 from fiducial.skills.datasets.pictures import read_named
 from fiducial.skills.datasets.sample import Object, Problem, Sample
+from fiducial.skills.datasets.splits import listed_names
 from fiducial.tools.errors import InputError
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -59,10 +60,9 @@ def read_voc(path: Path, labels: Mapping[str, str] | None = None) -> tuple[tuple
 
 
 def _names(root: Path, split: str) -> list[str]:
-    for path in (root / "ImageSets" / "Main" / f"{split}.txt", root / f"{split}.txt"):
-        if path.is_file():
-            lines = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
-            return [words[0] for words in lines if words]
+    for folder in (root / "ImageSets" / "Main", root):
+        if (folder / f"{split}.txt").is_file():
+            return listed_names(folder, split) or []
     raise InputError(
         f"{root / f'{split}.txt'} is missing, and so is ImageSets/Main/{split}.txt; name the split's images"
     )

@@ -14,7 +14,7 @@ from fiducial.skills.datasets.pictures import picture
 from fiducial.skills.datasets.questions import question_ask, without_mark
 from fiducial.skills.datasets.rows import Row, find_file, read_rows
 from fiducial.skills.datasets.sample import Sample
-from fiducial.skills.datasets.splits import drawn_split
+from fiducial.skills.datasets.splits import drawn_split, listed_names
 
 FACTS = ("answer_type", "question_type", "image_organ", "phrase_type")
 
@@ -29,11 +29,11 @@ def _sample(root: Path, row: Row, split: str) -> Sample:
 
 def open_vqa_rad(root: Path, split: str) -> Iterator[Sample]:
     """Stream the questions of a split."""
-    path, listing = find_file(root, "train.json", "VQA_RAD*.json", "*.json"), root / f"{split}.txt"
-    if not listing.is_file():
+    path, listed = find_file(root, "train.json", "VQA_RAD*.json", "*.json"), listed_names(root, split)
+    if listed is None:
         yield from drawn_split((_sample(root, row, "") for row in read_rows(path)), split)
         return
-    names = set(listing.read_text(encoding="utf-8").split())
+    names = set(listed)
     for row in read_rows(path):
         if row.text("image_name") in names:
             yield _sample(root, row, split)
