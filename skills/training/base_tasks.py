@@ -25,7 +25,7 @@ from fiducial.tools.positions import PLACE_WORDS, place_of
 from fiducial.tools.record import Intent
 from fiducial.tools.structures import structures
 
-NAMED, COPIED, RESTATED, PLACED = 5, 12, 3, 3
+NAMED, COPIES, COPIED, RESTATED, PLACED = 5, 4, 16, 3, 6
 
 
 def pictures(images: Sequence[Encoded], rng: random.Random) -> Example:
@@ -62,7 +62,7 @@ def said_words() -> tuple[str, ...]:
 def copy(images: Sequence[Encoded], rng: random.Random) -> Example:
     """Words of the dialect, to be said again."""
     del images
-    turns = [" ".join(rng.choices(said_words(), k=rng.randint(2, COPIED))) for _ in range(2)]
+    turns = [" ".join(rng.choices(said_words(), k=rng.randint(2, COPIED))) for _ in range(COPIES)]
     return Example.of([(f"copy {line}", line) for line in turns])
 
 
@@ -103,10 +103,10 @@ def retell(images: Sequence[Encoded], rng: random.Random) -> Example:
     return Example.of(turns)
 
 
-# How likely each task is; pictures come most often, being the longest to learn.
+# How likely each task is. Copying is learned late and all at once, and everything that cites a record waits for it.
 MIXTURE: dict[Callable[[Sequence[Encoded], random.Random], Example], float] = {
-    pictures: 0.5,
-    copy: 0.1,
+    pictures: 0.35,
+    copy: 0.25,
     restate: 0.15,
     retell: 0.25,
 }

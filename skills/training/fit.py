@@ -101,6 +101,21 @@ class TokenTrainer(Trainer):
         return (out.loss, out) if return_outputs else out.loss
 
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        """The weights of a checkpoint, every one of them.
+
+        Trainer's own loads a whole model by the names in the file, which ``save_pretrained`` has changed, and only
+        warns that it found none: the run would go on from fresh weights.
+        """
+        if isinstance(self.model, LlavaForConditionalGeneration):
+            saved = LlavaForConditionalGeneration.from_pretrained(
+                resume_from_checkpoint, local_files_only=True, dtype="float32"
+            )
+            self.model.load_state_dict(saved.state_dict())
+        else:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+
 def lora(recipe: FitRecipe) -> LoraConfig:
     """LoRA on every linear layer of the projector and the decoder."""
     return LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=LINEARS)

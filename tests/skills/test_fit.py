@@ -69,26 +69,33 @@ def test_an_adapter_leaves_every_weight_of_the_base_as_it_was(
     assert str(tmp_path) not in (tmp_path / "detect" / "adapter_config.json").read_text()
 
 
-def test_a_fit_that_is_cut_off_and_resumed_ends_in_the_same_adapter(
-    tiny_base: Path, tokenizer: PreTrainedTokenizerFast, encoded: list[Encoded], tmp_path: Path
+@pytest.mark.parametrize(("task", "rank", "most"), [("count", 2, 5), ("base", 0, 1)])  # most looks at an image
+def test_a_fit_that_is_cut_off_and_resumed_ends_in_the_same_weights(
+    task: str,
+    rank: int,
+    most: int,
+    tiny_base: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    encoded: list[Encoded],
+    tmp_path: Path,
 ) -> None:
-    recipe = FitRecipe(steps=4, batch_size=2, learning_rate=1e-2, rank=2)
+    recipe = FitRecipe(steps=4, batch_size=2, learning_rate=1e-2, rank=rank)
 
     class CutOff(list[Any]):
         looks = 0
 
         def __getitem__(self, index: Any) -> Any:
             self.looks += 1
-            if self.looks > 2 * 2 + 1:
+            if self.looks > most:
                 raise KeyboardInterrupt
             return super().__getitem__(index)
 
-    whole = fit(load_base(tiny_base), tokenizer, "count", encoded, recipe, tmp_path / "whole")
+    whole = fit(load_base(tiny_base), tokenizer, task, encoded, recipe, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        fit(load_base(tiny_base), tokenizer, "count", CutOff(encoded), recipe, tmp_path / "cut")
+        fit(load_base(tiny_base), tokenizer, task, CutOff(encoded), recipe, tmp_path / "cut")
     assert newest_complete(tmp_path / "cut") is not None
     (tmp_path / "cut" / "checkpoint-3").mkdir()  # what a kill in the middle of the next one leaves
-    resumed = fit(load_base(tiny_base), tokenizer, "count", encoded, recipe, tmp_path / "cut", resume=True)
+    resumed = fit(load_base(tiny_base), tokenizer, task, encoded, recipe, tmp_path / "cut", resume=True)
     again = weights(resumed)
     assert all(torch.equal(value, again[name]) for name, value in weights(whole).items())
 
