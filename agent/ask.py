@@ -184,4 +184,4 @@ def _reopen(info: ImageInfo) -> Image:
     """The image of a record again: the same slice, at the scale that was stated then."""
     scale, part = info.scale, info.file_slice
     stated = scale if scale is not None and scale.source == "user" else None
-    return _open(info.path, stated, part and part.plane, part and part.index)
+    return _open(info.path, stated, None if part is None else part.plane, None if part is None else part.index)

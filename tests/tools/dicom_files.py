@@ -38,6 +38,16 @@ def new_dicom(pixels: np.ndarray, modality: str, **elements: Any) -> Dataset:
     return ds
 
 
+def region(units: tuple[int, int], deltas: tuple[float, float], box: tuple[int, int, int, int]) -> Dataset:
+    """An ultrasound region: units and steps along x and y, and its box, the maxima inclusive."""
+    item = Dataset()
+    item.RegionSpatialFormat, item.RegionDataType = 1, 1
+    item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = units
+    item.PhysicalDeltaX, item.PhysicalDeltaY = deltas
+    item.RegionLocationMinX0, item.RegionLocationMinY0, item.RegionLocationMaxX1, item.RegionLocationMaxY1 = box
+    return item
+
+
 def saved(ds: Dataset, path: Path) -> Path:
     """Write it as a file."""
     ds.save_as(path, enforce_file_format=True)

@@ -11,13 +11,12 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
-from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSNearLossless
 
-from fiducial.tests.tools.dicom_files import group, new_dicom, saved
+from fiducial.tests.tools.dicom_files import group, new_dicom, region, saved
 from fiducial.tools.errors import InputError
 from fiducial.tools.images.decoder import Limits
 from fiducial.tools.images.open_image import open_image
@@ -25,15 +24,6 @@ from fiducial.tools.scale import length_unit, mm_from_px, parse_scale
 
 FILES = Path(pydicom.__file__).parent / "data" / "test_files"
 NIBABEL = Path(nibabel.__file__).parent / "tests" / "data"
-
-
-def region(units: tuple[int, int], deltas: tuple[float, float], box: tuple[int, int, int, int]) -> Dataset:
-    item = Dataset()
-    item.RegionSpatialFormat, item.RegionDataType = 1, 1
-    item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = units
-    item.PhysicalDeltaX, item.PhysicalDeltaY = deltas
-    item.RegionLocationMinX0, item.RegionLocationMinY0, item.RegionLocationMaxX1, item.RegionLocationMaxY1 = box
-    return item
 
 
 GREY = np.arange(200, dtype=np.uint16).reshape(10, 20)

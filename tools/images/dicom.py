@@ -41,6 +41,15 @@ def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
     Raises DecodeError for a file without pixels, damage, or a compression that has no decoder.
     """
     dataset = read_dataset(file)
+    try:
+        return _decode(dataset, request)
+    except (DecodeError, MemoryError):
+        raise
+    except Exception as error:  # pydicom reads a value when it is asked for, and raises what it meets there
+        raise DecodeError("a field of its header is damaged; export it again") from error
+
+
+def _decode(dataset: Any, request: Request) -> Decoded:
     require_image(dataset)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

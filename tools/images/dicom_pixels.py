@@ -22,6 +22,8 @@ def frame_pixels(dataset: Any, frame: int) -> NDArray[Any]:
         dataset.ensure_file_meta()
         syntax = ImplicitVRLittleEndian if dataset.original_encoding[0] else ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = syntax
+    if not syntax.is_transfer_syntax and not syntax.is_private:
+        raise DecodeError("its transfer syntax is none that DICOM knows; export it again")
     if dataset.get("BitsAllocated") == 1 and not syntax.is_encapsulated:
         return _bits(dataset, frame)
     try:

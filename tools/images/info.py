@@ -83,9 +83,9 @@ def image_info(
         slice_count=image.slice_count,
         slice_index=image.slice_index,
         has_world=world is not None,
-        origin_mm=_vector(world and world.origin_mm),
-        step_x_mm=_vector(world and world.step_x_mm),
-        step_y_mm=_vector(world and world.step_y_mm),
+        origin_mm=_vector(None if world is None else world.origin_mm),
+        step_x_mm=_vector(None if world is None else world.step_x_mm),
+        step_y_mm=_vector(None if world is None else world.step_y_mm),
         slice_step_mm=_vector(image.slice_step_mm),
         notes=list(image.notes),
     )

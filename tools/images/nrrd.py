@@ -41,9 +41,9 @@ def decode_nrrd(file: BinaryIO, request: Request) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            header: dict[str, Any] = nrrd.read_header(file)  # type: ignore[arg-type]
+            header: dict[str, Any] = nrrd.read_header(file)
             _require_data(file, header)
-            data = np.asarray(nrrd.read_data(header, file))  # type: ignore[arg-type]
+            data = np.asarray(nrrd.read_data(header, file))
             return cut(_volume(header, data, request.frame or 0), request.plane, request.index)
     except (DecodeError, MemoryError):
         raise

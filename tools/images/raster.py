@@ -14,7 +14,8 @@ from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose,
 from fiducial.tools.images.window import windowed_u8
 
 if TYPE_CHECKING:
-    from fiducial.tools.record import Scale
+    from fiducial.tools.images.kept_scale import KeptScale
+    from fiducial.tools.record import BoxXYXY, Scale
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP")
 SCALE_KEY = "fiducial:scale"
@@ -65,28 +66,47 @@ def _pixels(image: Any) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
 def _set_scale(decoded: Decoded, info: Mapping[Any, Any], size: tuple[int, int]) -> None:
     """Our own private text if there is one; else the reason why there is no scale."""
     if isinstance(text := info.get(SCALE_KEY), str):
-        scale, decoded.scale_refused = read_scale_text(text, size)
-        decoded.scale = scale.model_dump() if scale else None
+        try:
+            kept = read_scale_text(text, size)
+        except DecodeError as error:
+            decoded.scale_refused = str(error)
+            return
+        decoded.scale, box = kept.scale.model_dump(), kept.scale_box_xyxy_px
+        decoded.world_mm = [list(vector) for vector in kept.world_mm] if kept.world_mm else None
+        decoded.scale_box_xyxy_px = list(box) if box else None
         return
     dpi = " (its dpi is a print size)" if info.get("dpi") else ""
     decoded.scale_refused = f"a {decoded.format} file carries no physical scale{dpi}"
 
 
-def scale_text(scale: Scale, width_px: int, height_px: int) -> str:
+def scale_text(
+    scale: Scale,
+    width_px: int,
+    height_px: int,
+    scale_box_xyxy_px: BoxXYXY | None = None,
+    world_mm: list[list[float]] | None = None,
+) -> str:
     """The private text chunk that keeps a scale in a PNG. It names the size, so that a resize elsewhere voids it."""
-    return json.dumps({"scale": scale.model_dump(), "width_px": width_px, "height_px": height_px})
+    kept: dict[str, Any] = {"scale": scale.model_dump(), "width_px": width_px, "height_px": height_px}
+    if scale_box_xyxy_px is not None:
+        kept["scale_box_xyxy_px"] = scale_box_xyxy_px
+    if world_mm is not None:
+        kept["world_mm"] = world_mm
+    return json.dumps(kept)
 
 
-def read_scale_text(text: str, size: tuple[int, int]) -> tuple[Scale | None, str | None]:
-    """The scale in a private text chunk, or the reason why it is refused."""
+def read_scale_text(text: str, size: tuple[int, int]) -> KeptScale:
+    """What a private text chunk keeps. Raises DecodeError with the reason why it is refused."""
     from pydantic import ValidationError  # 0.1 s of the worker's start, for the few files that need it
 
-    from fiducial.tools.record import Scale
+    from fiducial.tools.images.kept_scale import KeptScale
 
     try:
-        data = json.loads(text)
-        if (data["width_px"], data["height_px"]) != size:
-            return None, "the scale in the file is of another image size; the image was resized since"
-        return Scale.model_validate(data["scale"]), None
-    except (ValueError, KeyError, TypeError, ValidationError, RecursionError):
-        return None, f"the text '{SCALE_KEY}' in the file is not a scale"
+        kept = KeptScale.model_validate_json(text)
+    except (ValidationError, ValueError, RecursionError):
+        raise DecodeError(f"the text '{SCALE_KEY}' in the file is not a scale") from None
+    if (kept.width_px, kept.height_px) != size:
+        raise DecodeError("the scale in the file is of another image size; the image was resized since")
+    if not kept.consistent:
+        raise DecodeError("the scale in the file and its place in the world contradict each other")
+    return kept
