@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from fiducial.agent.commands.data_sets import add_data_set_commands
+from fiducial.agent.commands.derive import add_derive_command
 from fiducial.agent.commands.images import image_app
 from fiducial.agent.commands.phantoms import phantom_app
 from fiducial.agent.commands.terminal import (
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from fiducial.store import Store
 
 ABSTAINED = 3
+# Options and arguments that do not fit; Click's own, or that of the Click inside newer versions of Typer.
+WRONGLY_TYPED = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
 app = typer.Typer(
     name="fiducial",
@@ -190,6 +193,7 @@ def tools_call(
 # --- groups with a file of their own ----------------------------------------------------------------------------------
 
 add_data_set_commands(_listings["data"])
+add_derive_command(_listings["data"])
 app.add_typer(image_app, name="image")
 app.add_typer(phantom_app, name="phantom")
 
@@ -321,12 +325,25 @@ def docs() -> None:
     print(reference(app), end="")
 
 
+def _usage(error: Any) -> int:
+    """Say in one sentence what was typed wrong, and return the exit code; a group without a command shows its help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        said = " ".join(error.format_message().split()).rstrip(".")
+        context = getattr(error, "ctx", None)
+        print(f"fiducial: {said}{f'; see {context.command_path} --help' if context else ''}", file=sys.stderr)
+    return int(error.exit_code)
+
+
 def main() -> None:
     """Entry point: run the command, and turn what goes wrong into one sentence and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        app()
+        sys.exit(app(prog_name="fiducial", standalone_mode=False) or 0)
+    except WRONGLY_TYPED as error:
+        sys.exit(_usage(error))
     except Exception as error:
         if os.environ.get("FIDUCIAL_DEBUG") == "1":
             raise

@@ -180,11 +180,28 @@ def test_an_unusable_list_is_one_sentence(fiducial: Fiducial, tmp_path: Path, co
     assert word in outcome.err.lower() or word in outcome.err
 
 
-def test_wrong_options_exit_with_two(fiducial: Fiducial) -> None:
-    for arguments in (("ask", "--bogus"), ("nothing",), ("runs", "list", "--limit", "0"), ("phantom", "make")):
-        outcome = fiducial(*arguments)
-        assert (outcome.code, outcome.out) == (2, "")
-        assert "Error:" in outcome.err
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("ask", "--bogus"), ("--bogus", "fiducial ask --help")),
+        (("nothing",), ("nothing", "fiducial --help")),
+        (("runs", "list", "--limit", "0"), ("--limit", "1")),
+        (("runs", "list", "--limit", "many"), ("--limit", "integer")),
+        (("phantom", "make"), ("scene",)),
+        (("ask", "a.png", "How many?", "and more"), ("and more",)),
+        (("ask", "--scale"), ("--scale",)),
+    ],
+)
+def test_wrong_options_are_one_sentence(fiducial: Fiducial, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    outcome = fiducial(*arguments)
+    assert_one_sentence(outcome)
+    assert all(word in outcome.err.lower() for word in words), outcome.err
+
+
+@pytest.mark.parametrize("arguments", [(), ("runs",)])
+def test_no_command_shows_the_help(fiducial: Fiducial, arguments: tuple[str, ...]) -> None:
+    outcome = fiducial(*arguments)
+    assert (outcome.code, "Commands" in outcome.out + outcome.err) == (2, True)
 
 
 def test_a_defect_of_ours_is_one_sentence_and_a_traceback_only_on_request(
