@@ -38,6 +38,9 @@ def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
 
         cut = partial(segment_in_box, rgb_u8, region.box_xyxy_px, region.label)
         segment = run.call("segment_in_box", "tool", cut)
+        if segment and segment.doubtful:
+            seen = f"only {segment.clear:.0%} of its edge is clear, and its size rests on that"
+            run.check("outline_refined", "warn", f"{region.id}: {seen}")
         return (segment.region(region), True) if segment else (None, False)
     if region.ellipse_px is not None:
         from fiducial.tools.segment.refine_ellipse import refine_ellipse

@@ -135,6 +135,50 @@ def test_cells_of_a_smear_are_measured_within_two_percent(um_per_px):
     assert np.mean(in_deviations < 1) >= 0.35 and np.mean(in_deviations < 3) >= 0.85
 
 
+def long_axis(image: NDArray[np.uint8], box: tuple[float, ...], structure: str) -> float:
+    found = segment_in_box(image, box, structure)
+    assert found is not None
+    given = Region(id="R1", label=structure, kind="box", box_xyxy_px=box, score=0.9, skill="detect")
+    return measure(found.region(given), "long_axis", None).value
+
+
+@pytest.mark.parametrize(("seed", "side"), [(20003, 0), (20001, 1), (20006, 2), (20007, 3)])
+def test_a_box_that_misses_a_quarter_of_a_free_white_cell_is_followed_to_it(seed, side):
+    scene = make_blood_smear(seed, um_per_px_row=0.07, um_per_px_column=0.07, counts={"white_cell": 1})
+    (truth,) = scene.truth.objects
+    box = np.array(truth.box_xyxy_px)
+    box[side] += (1 if side < 2 else -1) * 0.28 * (box[2:] - box[:2])[side % 2]
+    value = long_axis(scene.rgb_u8, tuple(box.tolist()), "white_cell")
+    assert value * scene.scale.row_mm == pytest.approx(truth.long_axis_mm, rel=0.02)
+
+
+def overlapping(*cells: Ellipse, width: int = 200, height: int = 160) -> NDArray[np.uint8]:
+    """Red cells that light passes through: where they overlap, both absorb."""
+    image = np.ones((height, width, 3)) * EMPTY
+    for ellipse in cells:
+        share = coverage(ellipse, width, height)[..., None]
+        image *= 1 - share * (1 - np.array(RED) / np.array(EMPTY))
+    image += np.random.default_rng(0).normal(0, 3, image.shape)
+    return np.clip(image, 0, 255).round().astype(np.uint8)
+
+
+def test_a_red_cell_is_measured_to_its_edge_within_the_overlaps():
+    """Both ends of the long axis lie over neighbours, and the box misses them by a tenth each."""
+    ellipse = cell(100, 80, 42, 34)
+    image = overlapping(ellipse, cell(38, 80, 36, 34), cell(162, 80, 36, 34))
+    x0, y0, x1, y1 = ellipse_box(ellipse)
+    assert long_axis(image, (x0 + 8, y0, x1 - 8, y1), "red_cell") == pytest.approx(84, rel=0.02)
+
+
+def test_an_outline_that_neighbours_cover_is_doubtful_and_less_certain():
+    ellipse = cell(100, 80, 36, 34)
+    free = segment_in_box(overlapping(ellipse), ellipse_box(ellipse), "red_cell")
+    around = [cell(100 + 60 * math.cos(t), 80 + 60 * math.sin(t), 36, 34) for t in (0.3, 1.7, 3.3, 4.9)]
+    covered = segment_in_box(overlapping(ellipse, *around), ellipse_box(ellipse), "red_cell")
+    assert free is not None and not free.doubtful
+    assert covered is None or (covered.doubtful and covered.sigma_px > free.sigma_px)
+
+
 def test_a_cell_cut_by_the_edge_is_outlined_inside_the_image():
     ellipse = cell(20, 80, 36, 34)
     found = segment_in_box(smear((ellipse, RED)), (0, 46, 56, 114), "red_cell")

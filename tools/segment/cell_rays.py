@@ -7,6 +7,7 @@ the channels it stays linear where the ground is brighter than its median.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ LEAST_SAMPLES, MOST_SAMPLES = 64, 240
 SMOOTH_PX = 1.0
 WINDOW_PX, WINDOW_SHARE = 3.5, 0.06  # the plateaus beside an edge, in pixels or as a share of the radius
 LEAST_CONTRAST = 8.0  # grey levels between cell and background
+LENS_DROP, LENS_DROP_GREY = 0.2, 6.0  # of the contrast, and noise
+LENS_TRUST = 0.5
 LEFT_OVER = 0.3  # of the cell's own contrast: with more of it beyond the edge, the ray ran into a neighbour
 LEFT_OVER_GREY = 5.0  # noise
 UNEVEN_GREY = 10.0  # between the sides of a cell, by uneven light
@@ -33,7 +36,9 @@ class Look:
 
     percentile: of the stain on the rim, which is the cell's own level. most_contrast: grey levels above which that is a
     nucleus, not a rim. most: of the contrast, above which a ray's plateau is a nucleus or a second cell on top.
-    least_drop: of the contrast, that an edge must fall. most_left_over: grey levels beyond an edge, at most.
+    least_drop: of the contrast, that an edge must fall. most_left_over: grey levels beyond an edge, at most. lens: of
+    the contrast, how dark the overlap with a neighbour is at least, for bodies that light passes through. vague: share
+    of the radius that such a body's outline itself is uncertain by.
     """
 
     percentile: float = 55.0
@@ -41,21 +46,34 @@ class Look:
     most: float = 1.3
     least_drop: float = 0.4
     most_left_over: float = 255.0
+    lens: float = math.inf
+    vague: float = 0.0
 
 
 LOOKS = {
+    "red_cell": Look(lens=1.15),
     # Pale cytoplasm around a dark nucleus: the edge of the nucleus, which leads into cytoplasm, is not the outline.
     "white_cell": Look(percentile=30.0, most_contrast=65.0, least_drop=0.25, most_left_over=8.0),
-    "platelet": Look(percentile=50.0, most=1.08),  # domed: thinner at its rim
+    "platelet": Look(percentile=50.0, most=1.08, vague=0.012),  # domed: thinner at its rim
 }
 
 
 @dataclass(frozen=True)
 class Edges:
-    """place: (RAYS,) s of the edge. clear: (RAYS,) whether the ray left into empty background, inside the image."""
+    """Where the rays leave a cell.
+
+    place: (RAYS,) s of the edge. clear: (RAYS,) whether the ray left into empty background, inside the image. lens:
+    (RAYS,) whether it left from under or over a neighbour instead: out of the darker overlap of both into the other.
+    """
 
     place: Floats
     clear: Mask
+    lens: Mask
+
+    @property
+    def trust(self) -> Floats:
+        """(RAYS,) weight of each ray's edge: 1 where it is clear, less out of an overlap, 0 where none was found."""
+        return np.where(self.clear, 1.0, np.where(self.lens, LENS_TRUST, 0.0))
 
 
 def ray_directions() -> Floats:
@@ -96,23 +114,36 @@ def find_edges(green_loss: Floats, center: Floats, axes: Floats, spread: float, 
     empty, contrast = levels[0] + _slope(s, stain, levels[0]), levels[1]
     step_px = float(s[1] - s[0]) * radius_px
     window = max(2, round(max(WINDOW_PX, WINDOW_SHARE * radius_px) / step_px))
-    inner, outer = _beside(stain, window)
-    inner = np.minimum(inner, empty + look.most * contrast)
-    drop = inner - outer
+    inside, outer = _beside(stain, window)
+    inner = np.minimum(inside, empty + look.most * contrast)
     left_over = outer - empty
     most_left_over = min(max(LEFT_OVER * contrast, LEFT_OVER_GREY), look.most_left_over)
-    clear = (left_over < most_left_over) & (drop > look.least_drop * contrast)
-    clear &= np.abs(s - 1.0) < 3.0 * spread
-    # Half way down: where the stain crosses the middle of its two plateaus, outwards.
+    clear = (left_over < most_left_over) & (inner - outer > look.least_drop * contrast)
+    clear_score, clear_place = _best_crossing(s, stain, inner, outer, clear, contrast, spread)
+    lens = (left_over >= most_left_over) & (inside - outer > max(LENS_DROP * contrast, LENS_DROP_GREY))
+    lens &= inside > empty + look.lens * contrast
+    lens_score, lens_place = _best_crossing(s, stain, inside, outer, lens, contrast, spread)
+    by_lens = lens_score > clear_score
+    return Edges(np.where(by_lens, lens_place, clear_place), ~by_lens & (clear_score > 0), by_lens)
+
+
+def _best_crossing(
+    s: Floats, stain: Floats, inner: Floats, outer: Floats, allowed: Mask, contrast: float, spread: float
+) -> tuple[Floats, Floats]:
+    """(RAYS,) score and place of each ray's best edge: where the stain crosses, outwards, the middle of its plateaus.
+
+    The score is the drop, at most the contrast, times how likely the place is around s = 1; 0 where there is none.
+    """
+    allowed = allowed & (np.abs(s - 1.0) < 3.0 * spread)
     height = stain - (inner + outer) / 2
-    crosses = clear[:, :-1] & (height[:, :-1] >= 0) & (height[:, 1:] < 0)
-    score = np.where(crosses, np.minimum(drop, contrast)[:, :-1] * np.exp(-0.5 * ((s[:-1] - 1.0) / spread) ** 2), 0.0)
-    best = score.argmax(axis=1)
-    ray = np.arange(RAYS)
+    crosses = allowed[:, :-1] & (height[:, :-1] >= 0) & (height[:, 1:] < 0)
+    drop = np.minimum(inner - outer, contrast)[:, :-1]
+    score = np.where(crosses, drop * np.exp(-0.5 * ((s[:-1] - 1.0) / spread) ** 2), 0.0)
+    best, ray = score.argmax(axis=1), np.arange(RAYS)
     before, after = height[ray, best], height[ray, best + 1]
     found = score[ray, best] > 0
     share = np.where(found, before / np.where(found, before - after, 1.0), 0.0)
-    return Edges(s[best] + share * (s[1] - s[0]), found)
+    return score[ray, best], s[best] + share * (s[1] - s[0])
 
 
 def _levels(s: Floats, stain: Floats, look: Look) -> tuple[float, float] | None:

@@ -8,6 +8,7 @@ error of the box.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,17 +18,20 @@ from numpy.typing import NDArray
 from fiducial.tools.geometry.boxes import iou_matrix, valid_boxes
 from fiducial.tools.geometry.polygons import is_simple, polygon_area
 from fiducial.tools.record import Region
-from fiducial.tools.segment.cell_rays import RAYS, SMOOTH_PX, Edges, find_edges, ray_directions
+from fiducial.tools.segment.cell_rays import LOOKS, RAYS, SMOOTH_PX, Edges, Look, find_edges, ray_directions
 from fiducial.tools.segment.stain import background_rgb
 
 Floats = NDArray[np.float64]
 
 MARGIN = 0.9  # of the box's longer side: rays reach half as far again as the box, and the box may be off
 LEAST_IOU = 0.35  # of the outline's box with the given one
-LEAST_CLEAR, FEW = 0.25, 0.4  # of the rays
+LEAST_CLEAR, FEW, HALF = 0.25, 0.4, 0.5  # of the rays
 # Prior of the curve, in radii: shift x, y; size, stretch; turn (the box knows nothing of it); harmonics 3 and 4.
 PRIOR_SD = np.array([0.06, 0.06, 0.05, 0.05, 0.12, 0.02, 0.02, 0.012, 0.012])
-SPREADS = (0.14, 0.07, 0.05)  # of the edges around the curve so far, pass by pass
+SPREADS = (0.14, 0.07, 0.05)  # of the edges around the curve so far, stage by stage
+FOLLOW_PASSES, STILL = 6, 0.02  # passes of the first stage, until the curve moves by less, in radii
+FOLLOW_CLEAR, FOLLOW_GAIN = 0.7, 0.05  # of the rays: only a cell that lies free can be told from its neighbours
+AGREE = 0.04  # radii between an edge and the curve that it is evidence for
 NEIGHBOURS = 3.0  # rays that err together
 FLOOR_PX = 0.16  # what the scatter of the edges does not show
 LOOSE = 0.82  # people draw boxes with room around the cell
@@ -36,9 +40,10 @@ VERTICES = 144
 
 @dataclass(frozen=True)
 class Segment:
-    """An outline in stored pixels. score: IoU of its box with the given one. clear: share of rays with a clear edge.
+    """An outline in stored pixels.
 
-    sigma_px: one standard deviation of the outline's place, from the scatter of the edges around it.
+    score: IoU of its box with the given one. clear: share of rays with a clear edge on the outline. sigma_px: one
+    standard deviation of the outline's place, from the scatter of the edges around it.
     """
 
     polygon_xy_px: tuple[tuple[float, float], ...]
@@ -46,6 +51,11 @@ class Segment:
     score: float
     clear: float
     sigma_px: float
+
+    @property
+    def doubtful(self) -> bool:
+        """Half of the outline or more follows from the rest and from the box alone, as where neighbours cover it."""
+        return self.clear < HALF
 
     def region(self, found: Region) -> Region:
         """The outline as a region of the record: a polygon that is a part of the region that it was found in."""
@@ -75,18 +85,49 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
     center, axes = (box[:2] + box[2:]) / 2 - corner, np.diag((box[2:] - box[:2]) / 2)
     axes = axes * _tightness(loss, center, axes, structure_key)
     prior = PRIOR_SD * np.where(_at_border(box, width, height), 3.0, 1.0)
-    for spread in SPREADS:
+    found = _settled(loss, center, axes, prior, 1, structure_key)
+    if found is None or found.clear < 1.0 - FOLLOW_GAIN:
+        followed = _settled(loss, center, axes, prior, FOLLOW_PASSES, structure_key)
+        if followed and followed.clear >= max(FOLLOW_CLEAR, FOLLOW_GAIN + (found.clear if found else 0.0)):
+            found = followed
+    if found is None:
+        return None
+    outline = _polygon(found.center + corner, found.axes, found.curve, (width, height))
+    return _segment(outline, box_xyxy_px, found.clear, found.sigma_px)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A curve around an ellipse of the crop. clear: share of rays with a clear edge on it, 0 to 1."""
+
+    center: Floats
+    axes: Floats
+    curve: Floats
+    clear: float
+    sigma_px: float
+
+
+def _settled(loss: Floats, center: Floats, axes: Floats, prior: Floats, passes: int, structure_key: str) -> _Fit | None:
+    """The curve after at most so many passes at the widest spread, then one at each narrower; None without an edge.
+
+    More than one pass follows a cell that the box misses a part of: each brings more of its edge within reach.
+    """
+    spreads = [SPREADS[0]] * (passes - 1) + list(SPREADS)
+    while spreads:
+        spread = spreads.pop(0)
         edges = find_edges(loss, center, axes, spread, structure_key)
-        if edges is None or edges.clear.mean() < LEAST_CLEAR:
+        if edges is None or edges.trust.mean() < LEAST_CLEAR:
             return None
         curve, deviation = _fit(edges, prior)
-        clear = float(edges.clear.mean())
-        if spread != SPREADS[-1]:
+        if spreads:
             center, axes = _moved(center, axes, curve)
+        if np.abs(curve[:5]).max() < STILL:
+            spreads = [s for s in spreads if s < SPREADS[0]]
     radius_px = float(np.sqrt(np.linalg.det(axes)))
-    sigma_px = float(np.hypot(deviation * radius_px, FLOOR_PX))
-    outline = _polygon(center + corner, axes, curve, (width, height))
-    return _segment(outline, box_xyxy_px, clear, sigma_px)
+    vague_px = LOOKS.get(structure_key, Look()).vague * radius_px
+    sigma_px = math.hypot(deviation * radius_px, vague_px, FLOOR_PX)
+    on_curve = np.abs(edges.place - 1.0 - _basis(ray_directions()) @ curve) < AGREE
+    return _Fit(center, axes, curve, float((edges.clear & on_curve).mean()), sigma_px)
 
 
 def _segment(outline: Floats, box_xyxy_px: Sequence[float], clear: float, sigma_px: float) -> Segment | None:
@@ -143,15 +184,16 @@ def _basis(direction: Floats) -> Floats:
 def _fit(edges: Edges, prior_sd: Floats) -> tuple[Floats, float]:
     """The coefficients of the curve, and one standard deviation of its place in radii, the mean over the outline."""
     basis = _basis(ray_directions())
-    known, place = basis[edges.clear], edges.place[edges.clear] - 1.0
-    weight, scatter = np.ones(len(place)), 0.05
+    trust = edges.trust[edges.trust > 0]
+    known, place = basis[edges.trust > 0], edges.place[edges.trust > 0] - 1.0
+    weight, scatter = trust, 0.05
     for _ in range(8):
         scale = NEIGHBOURS * scatter**2
         precision = (known.T * weight) @ known / scale + np.diag(prior_sd**-2.0)
         curve = np.asarray(np.linalg.solve(precision, (known.T * weight) @ place / scale), np.float64)
         off = place - known @ curve
         scatter = max(1.4826 * float(np.median(np.abs(off))), 2e-3)
-        weight = np.clip(1.0 - (off / (4.7 * scatter)) ** 2, 0.0, None) ** 2
+        weight = trust * np.clip(1.0 - (off / (4.7 * scatter)) ** 2, 0.0, None) ** 2
     covariance = np.linalg.inv(precision)
     return curve, float(np.sqrt(np.trace(basis @ covariance @ basis.T) / RAYS))
 

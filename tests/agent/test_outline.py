@@ -1,0 +1,75 @@
+"""What is measured of a found cell: its outline in stored pixels, and a warning where the outline is a guess."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as Pillow
+
+from fiducial.agent.ask import Asker
+from fiducial.skills.families.recording import load
+from fiducial.tests.agent.recordings import Recorded, boxes, explained, intent, said
+from fiducial.tools.record import Record
+from fiducial.tools.segment.segment_in_box import segment_in_box
+
+WIDTH, HEIGHT = 200, 160
+EMPTY, CELL = (215, 218, 208), (178, 140, 132)
+BOX = (64.0, 46.0, 136.0, 114.0)
+
+
+def draw(*centres: tuple[float, float]) -> np.ndarray:
+    """Round red cells of radius 34 px and stretched by 36 / 34 along x, that light passes through."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    image = np.ones((HEIGHT, WIDTH, 3)) * EMPTY
+    for cx, cy in centres:
+        edge = 35 * (1 - np.hypot((x - cx) / 36, (y - cy) / 34))
+        share = np.clip(edge + 0.5, 0, 1)[..., None]
+        image *= 1 - share * (1 - np.array(CELL) / np.array(EMPTY))
+    return image.round().astype(np.uint8)
+
+
+def ask(folder: Path, path: Path) -> Record:
+    """The size of the red cell in ``BOX``, which is in stored pixels."""
+    results = {
+        "understand": intent("size", "red_cell"),
+        "answer": said(True),
+        "detect": boxes(BOX, label="red_cell"),
+        "explain": explained("A cell is seen."),
+    }
+    return Asker(model=load(Recorded(folder, path).write(results))).ask(path, "How large is it?")
+
+
+def warnings(record: Record) -> list[str]:
+    return [c.detail for c in record.checks if c.name == "outline_refined" and c.outcome == "warn"]
+
+
+def test_an_outline_that_neighbours_cover_is_measured_with_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "cells.png"
+    Pillow.fromarray(draw((100, 80))).save(path)
+    assert warnings(ask(tmp_path, path)) == []
+    around = [(100 + 62 * math.cos(t), 80 + 60 * math.sin(t)) for t in (0.2, 2.3, 3.3)]
+    Pillow.fromarray(draw((100, 80), *around)).save(path)
+    (said_so,) = warnings(ask(tmp_path, path))
+    assert said_so.startswith("R1") and "clear" in said_so
+
+
+@pytest.mark.parametrize("orientation", [6, 8, 3, 5])
+def test_a_turned_jpeg_has_its_outline_in_stored_pixels(tmp_path: Path, orientation: int) -> None:
+    """The file stores the same pixels; only a tag says that they are to be shown turned."""
+    plain, turned = tmp_path / "plain.jpg", tmp_path / "turned.jpg"
+    picture = Pillow.fromarray(draw((100, 80)))
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    picture.save(plain, quality=95, subsampling=0)
+    picture.save(turned, quality=95, subsampling=0, exif=exif)
+    records = [ask(tmp_path, path) for path in (plain, turned)]
+    outlines = [next(r for r in record.accepted if r.kind == "polygon").polygon_xy_px for record in records]
+    stored = np.asarray(Pillow.open(plain).convert("RGB"))
+    found = segment_in_box(stored, BOX, "red_cell")
+    assert found is not None
+    assert np.allclose(outlines[0], found.polygon_xy_px)
+    assert outlines[1] == outlines[0]
+    assert records[1].answer.value == records[0].answer.value
