@@ -1,4 +1,4 @@
-"""``fiducial data check``: what a user must know of a data set before training."""
+"""``fiducial data check`` and ``explain``: what a set holds, and explanations of it that a language model writes."""
 
 from __future__ import annotations
 
@@ -51,6 +51,36 @@ def data_check(
 
         report = check_dataset(spec, folder, split or SPLITS, limit)
     print(json_text(report.document()) if as_json else "\n".join(report_lines(report)))
+
+
+def data_explain(
+    name: SetName,
+    path: SetPath = None,
+    *,
+    base: Annotated[str, typer.Option(help="An OpenAI-compatible server: http://host:port/v1#MODEL.")],
+    out: Annotated[Path, typer.Option(help="The file to append to, one JSON object a line.")],
+    split: Annotated[str, typer.Option(help="The split to explain.")] = "train",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many new explanations.")] = None,
+) -> None:
+    """Let a language-model server write explanations of a set's answers from its metadata.
+
+    They are marked as synthetic and kept in a file of their own. Those that the file holds are not asked for again, so
+    a run that was cut off goes on when it is repeated.
+    """
+    from fiducial.tools.hooks import registry
+
+    spec, folder = registry().get("datasets", name), set_folder(name, path)
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"cannot write {out}; name a file in a folder that exists")
+    with stdout_for_results():
+        from fiducial.skills.datasets.explain import write_explanations
+        from fiducial.skills.families.server import load, recognises
+
+        if not recognises(base):
+            raise InputError(f"'{base}' is no server's address; give --base http://host:port/v1#MODEL")
+        done = write_explanations(spec.open(folder, split), load(base), out, limit)
+    refused = f", {done.refused} refused ({done.reason})" if done.refused else ""
+    print(f"{out}: {done.written} written, {done.kept} there before{refused}; all of them synthetic")
 
 
 def _counts(counts: Mapping[str, Any]) -> str:
@@ -107,3 +137,4 @@ def _faults(report: Report) -> Iterator[str]:
 def add_data_set_commands(app: typer.Typer) -> None:
     """Put the commands of this file into the group ``data``."""
     app.command("check")(data_check)
+    app.command("explain")(data_explain)
