@@ -11,6 +11,7 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from pydicom.datadict import tag_for_keyword
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.sequence import Sequence
@@ -18,7 +19,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLS
 
 from fiducial.tests.tools.dicom_files import group, new_dicom, region, saved
 from fiducial.tools.errors import InputError
-from fiducial.tools.images.decoder import Limits
+from fiducial.tools.images.decoder import Limits, decoder
 from fiducial.tools.images.open_image import open_image
 from fiducial.tools.scale import length_unit, mm_from_px, parse_scale
 
@@ -237,3 +238,34 @@ def test_mutated_dicom_gives_an_image_or_one_sentence(tmp_path: Path) -> None:
             assert open_image(path).rgb_u8.dtype == np.uint8
         except InputError as problem:
             assert "\n" not in str(problem)
+
+
+def test_a_length_that_lies_allocates_nothing(tmp_path: Path) -> None:
+    """An element of 4 GB in a file of 40 kB: read to the file's end, not allocated and not a dead worker."""
+    data = bytearray((FILES / "CT_small.dcm").read_bytes())
+    at = data.find(b"\xe0\x7f\x10\x00OW")
+    data[at + 8 : at + 12] = b"\xf0\xff\xff\xff"
+    path = tmp_path / "a.dcm"
+    path.write_bytes(data)
+    worker = decoder()
+    open_image(FILES / "CT_small.dcm")
+    process = worker._process
+    assert np.array_equal(open_image(path).rgb_u8, open_image(FILES / "CT_small.dcm").rgb_u8)
+    assert worker._process is process
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "words"),
+    [
+        ("NumberOfFrames", "-3", "NumberOfFrames is not a whole number"),
+        ("RescaleSlope", "nan", "RescaleSlope is not a finite number"),
+        ("PhotometricInterpretation", "PALETTE COLOR", "palette is missing"),
+    ],
+)
+def test_fields_that_cannot_be_used_are_named(tmp_path: Path, keyword: str, value: str, words: str) -> None:
+    ds = new_dicom(GREY, "CT")
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    ds.add_new(tag, "UN", value.encode() + b" " * (len(value) % 2))
+    with pytest.raises(InputError, match=words):
+        open_image(saved(ds, tmp_path / "a.dcm"))
