@@ -28,7 +28,7 @@ WITHHELD = {
 
 
 def measure(run: Run) -> str:
-    """Measure what a size or a comparison asks for; other questions pass."""
+    """Measure what a size, a comparison or a rank asks for; other questions pass."""
     intent = run.intent
     if intent.task == "compare" and run.notes.quantities == ("count",):
         compare_counts(run)
@@ -36,28 +36,51 @@ def measure(run: Run) -> str:
         _compare(run)
     elif intent.task == "size":
         _size(run)
+    elif intent.task == "location" and intent.selector != "each" and run.found():
+        _locate(run)
     return "verify"
 
 
 def _size(run: Run) -> None:
     """One measurement a region, or of the one region that is asked for by its rank."""
-    structure, selector = str(run.intent.structure), run.intent.selector
-    regions = _regions(run, structure)
+    regions = _regions(run, str(run.intent.structure))
     _warn_of_cut(run, regions)
     rows = _plausible(run, [_measured(run, region) for region in regions])
+    if run.intent.selector != "each":
+        rows = _picked(run, rows)
     if not rows:
         return
-    if selector != "each":
-        ranked = sorted(rows, key=lambda row: -row[0].value)
-        if RANK[selector] >= len(ranked):
-            found = phrases.counted(len(ranked), structure)
-            run.abstain("too_few_regions", f"the {ORDINAL[selector]} is asked for, but {found} could be measured")
-            return
-        listed = ", ".join(f"{row[0].region_ids[0]} {phrases.with_unit(row[0])}" for row in ranked[:MAX_RANKED])
-        run.check("selection", "pass", f"by {phrases.quantity(ranked[0][0].quantity)}, largest first: {listed}")
-        rows = [ranked[RANK[selector]]]
     run.put(measurements=tuple(m for row in rows for m in row))
     run.put(answer=run.answer.model_copy(update={"text": _told(run, rows), "value": _value(rows)}))
+
+
+def _locate(run: Run) -> None:
+    """The place of the one region that is asked for by its rank; its size is no part of the answer."""
+    regions = _regions(run, str(run.intent.structure))
+    _warn_of_cut(run, regions)
+    rows = [row for region in regions if (row := _measured(run, region))]
+    if not rows:
+        run.abstain("not_measurable", "nothing that was found could be measured, so that none is the largest")
+        return
+    for row in _picked(run, rows):
+        chosen = next(region for region in regions if region.id == _id(run, row[0]))
+        text = phrases.located(str(run.intent.structure), [chosen], run.record.image, ORDINAL[run.intent.selector])
+        run.put(answer=run.answer.model_copy(update={"text": text, "value": 1}))
+
+
+def _picked(run: Run, rows: Sequence[list[Measurement]]) -> list[list[Measurement]]:
+    """The one row that is asked for by its rank; none, and an abstention, where there are too few."""
+    selector, structure = run.intent.selector, str(run.intent.structure)
+    if not rows:
+        return []
+    ranked = sorted(rows, key=lambda row: -row[0].value)
+    if RANK[selector] >= len(ranked):
+        found = phrases.counted(len(ranked), structure)
+        run.abstain("too_few_regions", f"the {ORDINAL[selector]} is asked for, but {found} could be measured")
+        return []
+    listed = ", ".join(f"{row[0].region_ids[0]} {phrases.with_unit(row[0])}" for row in ranked[:MAX_RANKED])
+    run.check("selection", "pass", f"by {phrases.quantity(ranked[0][0].quantity)}, largest first: {listed}")
+    return [ranked[RANK[selector]]]
 
 
 def _compare(run: Run) -> None:

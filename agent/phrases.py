@@ -63,10 +63,11 @@ def where(regions: Sequence[Region], image: ImageInfo) -> str:
     return ", ".join(f"{where} ({', '.join(ids)})" for where, ids in by_place.items())
 
 
-def located(structure: str, regions: Sequence[Region], image: ImageInfo) -> str:
-    """The answer to where something is."""
+def located(structure: str, regions: Sequence[Region], image: ImageInfo, ordinal: str = "") -> str:
+    """The answer to where something is. ordinal: ``second largest``, of one that was chosen by its rank."""
     if len(regions) == 1:
-        return f"The {name(structure, 1)} ({regions[0].id}) is in this part of the image: {place(regions[0], image)}."
+        which = f"{ordinal} {name(structure, 1)}".strip()
+        return f"The {which} ({regions[0].id}) is in this part of the image: {place(regions[0], image)}."
     return f"The {counted(len(regions), structure)} are in these parts of the image: {where(regions, image)}."
 
 
@@ -94,7 +95,7 @@ def about(intent: Intent) -> str:
     if intent.task == "compare":
         what = f"comparison of {'number' if intent.quantity in (None, 'count') else what}"
     names = " and ".join(name(s) for s in (intent.structure, intent.other_structure) if s in structures())
-    if intent.task == "size" and intent.selector != "each":
+    if intent.task in ("size", "location") and intent.selector != "each":
         names = f"the {intent.selector.replace('_', ' ')} of the {names}"
     return f"{what} of {names}" if names else what
 

@@ -33,7 +33,8 @@ def understand(run: Run) -> str:
         return run.abstain("unknown_quantity", refused)
     scope = "image" if intent.task == "kind" else "local"
     other = intent.other_structure if intent.task == "compare" else None  # nothing else looks at a second structure
-    update = {"quantity": quantities[0] if quantities else None, "scope": scope, "other_structure": other}
+    asked = quantities[0] if quantities and intent.task != "location" else None
+    update = {"quantity": asked, "scope": scope, "other_structure": other}
     intent = intent.model_copy(update=update)
     run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
     run.note(quantities=quantities)
@@ -68,7 +69,12 @@ def _unknown_structures(intent: Intent) -> str | None:
 
 
 def _quantities(intent: Intent) -> tuple[Quantity, ...]:
-    """What to measure: the quantity asked for, else the structure's defaults; nothing for counts and places."""
+    """What to measure: the quantity asked for, else the structure's defaults; nothing for counts and places.
+
+    A place that is asked for by rank needs what the rank goes by.
+    """
+    if intent.task == "location" and intent.selector != "each" and intent.structure is not None:
+        return DEFAULT_QUANTITIES[structures()[intent.structure].domain][:1]
     if intent.task not in ("size", "compare") or intent.structure is None:
         return ()
     if intent.task == "compare" and intent.quantity in (None, "count"):

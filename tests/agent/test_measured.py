@@ -120,6 +120,49 @@ def head_result(truth: dict, shift_px: float = 0.0) -> dict:
     return {"regions": regions, "confidence": 0.9, "parsed": True, "text": ""}
 
 
+def located(tmp_path: Path, discs: Path, selector: str, found: dict | None = None) -> Record:
+    results = {
+        "understand": intent("location", "red_cell", selector=selector),
+        "answer": said(True),
+        "detect": found or boxes(*disc_boxes(), label="red_cell"),
+        "explain": PLAIN,
+    }
+    path = Recorded(tmp_path, discs).write(results)
+    return Asker(model=load(path)).ask(discs, "Where is the largest?")
+
+
+@pytest.mark.parametrize(
+    ("selector", "words"),
+    [
+        ("largest", "The largest red blood cell (R3) is in this part of the image: right."),
+        ("second_largest", "The second largest red blood cell (R2) is in this part of the image: centre."),
+        ("smallest", "The smallest red blood cell (R1) is in this part of the image: left."),
+    ],
+)
+def test_the_place_of_one_that_is_asked_for_by_rank(tmp_path: Path, discs: Path, selector: str, words: str) -> None:
+    record = located(tmp_path, discs, selector)
+    assert (status(record), record.answer.text, record.answer.value) == ("answered", words, 1)
+    assert record.measurements == ()  # a rank needs no scale, and a place no size
+    assert [c.name for c in record.checks].count("selection") == 1
+
+
+def test_a_rank_that_is_not_there_has_no_place(tmp_path: Path, discs: Path) -> None:
+    record = located(tmp_path, discs, "third_largest", boxes(*disc_boxes()[:2], label="red_cell"))
+    assert (status(record), codes(record)) == ("abstained", ["too_few_regions"])
+
+
+def test_without_any_there_is_no_largest(tmp_path: Path, discs: Path) -> None:
+    none = {"regions": [], "confidence": 0.9, "parsed": True, "text": ""}
+    results = {
+        "understand": intent("location", "red_cell", selector="largest"),
+        "answer": said(False),
+        "detect": none,
+        "explain": PLAIN,
+    }
+    record = Asker(model=load(Recorded(tmp_path, discs).write(results))).ask(discs, "Where is the largest?")
+    assert (status(record), record.answer.value) == ("answered", 0)
+
+
 @pytest.fixture(scope="module")
 def head(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     """A phantom head with its scale in the file, and its truth."""
