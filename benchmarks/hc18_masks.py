@@ -1,6 +1,6 @@
 """Head circumference from every annotation mask of HC18, in mm, against the file: the geometry alone, without a model.
 
-The mask holds the 3 px line of its annotator, so its edge lies 1.5 px outside the ellipse that was drawn. That is fitted
+The mask holds the 3 px line of its annotator, so its edge lies 1.5 px outside the ellipse that he drew. That is fitted
 to the mask's sub-pixel outline, border of the image left out, where a head is cut; 1.5 px are taken off both semi-axes.
 """
 
