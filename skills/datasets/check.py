@@ -14,7 +14,6 @@ import numpy as np
 
 from fiducial.skills.datasets.objects import asks_of, box_fault
 from fiducial.skills.datasets.sample import Ask, Problem, Sample
-from fiducial.skills.datasets.sizes import SIZE_CLASSES, size_class
 from fiducial.skills.targets import (
     Boxes3DTarget,
     BoxesTarget,
@@ -26,6 +25,7 @@ from fiducial.skills.targets import (
 )
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import DatasetSpec
+from fiducial.tools.metrics.size_classes import SIZE_CLASSES, size_class
 
 SPLITS = ("train", "val", "test")
 EXAMPLES = 5

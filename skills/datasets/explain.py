@@ -26,10 +26,10 @@ from fiducial.skills.datasets.objects import asks_of, words_of
 from fiducial.skills.datasets.questions import language_of
 from fiducial.skills.datasets.rows import read_rows
 from fiducial.skills.datasets.sample import Ask, Sample
-from fiducial.skills.datasets.sizes import size_class
 from fiducial.skills.families.server import ServerModel
 from fiducial.skills.targets import ChoiceTarget, CountTarget, Language, Query, TextTarget
 from fiducial.tools.errors import InputError, TransientError
+from fiducial.tools.metrics.size_classes import size_class
 from fiducial.tools.positions import place_of
 from fiducial.tools.record import Region
 

@@ -16,9 +16,9 @@ from fiducial.skills.datasets.check import check_dataset
 from fiducial.skills.datasets.objects import located_ask
 from fiducial.skills.datasets.questions import question_ask
 from fiducial.skills.datasets.sample import Object, Problem, Sample
-from fiducial.skills.datasets.sizes import size_class
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import DatasetSpec
+from fiducial.tools.metrics.size_classes import size_class
 
 
 def flat(value: int) -> np.ndarray:
@@ -29,7 +29,7 @@ def unreadable() -> np.ndarray:
     raise InputError("cannot read 'gone.png': it is not there; copy it again")
 
 
-WIDE, TINY, HALF = Object("tool", (0, 0, 200, 100)), Object("polyp", (0, 0, 10, 99)), Object("polyp", (0, 0, 40, 50))
+WIDE, TINY, HALF = Object("tool", (0, 0, 200, 100)), Object("polyp", (0, 0, 10, 99)), Object("polyp", (0, 0, 40, 40))
 OUTSIDE = Object("polyp", (150, 0, 450, 50))
 EMPTY = Problem("empty box", "a.xml: empty")
 ABSENT = located_ask((), "cyst", "count")
@@ -102,7 +102,7 @@ def test_a_limit_holds_and_a_bad_file_is_no_missing_split(tmp_path: Path) -> Non
 
 
 def test_the_bounds_of_the_size_classes() -> None:
-    assert [size_class(v) for v in (0, 0.0499, 0.05, 0.1, 0.1001, 1)] == [
+    assert [size_class(v) for v in (0, 0.0499, 0.05, 0.0999, 0.1, 1)] == [
         "<5 %", "<5 %", "5-10 %", "5-10 %", ">10 %", ">10 %",
     ]  # fmt: skip
 
