@@ -20,7 +20,7 @@ ASKED = {"S", "N", "A", "B", "Go", "Me", "Po", "Or", "U1", "L1"}
 
 @pytest.fixture(scope="module")
 def scenes():
-    return [make_cephalogram(seed) for seed in range(5)]
+    return [make_cephalogram(seed) for seed in range(3)]
 
 
 def corner(vertex, first, second):

@@ -153,7 +153,7 @@ def test_asked_counts_are_drawn_and_bad_arguments_are_one_sentence():
             make_fetal_head(0, **bad)
 
 
-@pytest.mark.parametrize("name", sorted(SCENES))
+@pytest.mark.parametrize("name", ["blood_smear", "blood_smear_empty", "fetal_head", "fetal_without_head"])
 def test_a_seed_reproduces_the_pixels_and_another_does_not(name):
     first, again, other = SCENES[name](11), SCENES[name](11), SCENES[name](12)
     assert first.rgb_u8.dtype == np.uint8 and first.rgb_u8.shape[2] == 3

@@ -67,8 +67,8 @@ def organs(rng: np.random.Generator) -> list[Organ]:
         axes = turned(rng.uniform(0, 180), rng.uniform(-60, 60))
         made.append(Organ("bowel", WorldEllipsoid.of(center, (size * 1.6, size, size), axes), 92, gas, (0.78, 28)))
     for _ in range(30):  # vessels of the mesentery
-        center = rng.uniform((-30, -50, -70), (90, 15, 30))
-        made.append(Organ("vessel", WorldEllipsoid.of(center, (14, 1.8, 1.8), turned(*rng.uniform(0, 180, 2))), 120))
+        place = rng.uniform((-30, -50, -70), (90, 15, 30))
+        made.append(Organ("vessel", WorldEllipsoid.of(place, (14, 1.8, 1.8), turned(*rng.uniform(0, 180, 2))), 120))
     kidneys = {
         "left_kidney": WorldEllipsoid.of(near(63, 52, -46, spread=1.5), (25, 28, 48), turned(35, 8)),
         "right_kidney": WorldEllipsoid.of(near(-62, 55, -52, spread=1.5), (25, 28, 48), turned(-35, 8)),

@@ -145,7 +145,7 @@ def _scan(
 
 def _fill(hu: Float, organ: Organ, depth: list[Plane], cavity: Float, spacing: float, corner: float) -> None:
     """Draw one organ into one slice, in place."""
-    rows, columns = organ.solid.window(depth[1], *hu.shape, 4)
+    rows, columns = organ.solid.window(depth[1], hu.shape[0], hu.shape[1], 4)
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return
     part, share = hu[rows, columns], organ.solid.coverage(depth, rows, columns, 1.2)
@@ -200,13 +200,13 @@ def _liver(
     """The union of the lobes, cut off by the wall, with its vessels, in place."""
     share = np.zeros_like(hu)
     for lobe in lobes:
-        rows, columns = lobe.window(depth[1], *hu.shape, 4)
+        rows, columns = lobe.window(depth[1], hu.shape[0], hu.shape[1], 4)
         if rows.stop > rows.start:
             share[rows, columns] = np.maximum(share[rows, columns], lobe.coverage(depth[1:2], rows, columns, 1.4))
     share *= cavity
     hu += share * (np.float32(LIVER_HU) + 2.0 * smooth_noise(rng, hu.shape, hu.shape[1] / 60) - hu)
     for vessel in vessels:
-        rows, columns = vessel.window(depth[1], *hu.shape, 4)
+        rows, columns = vessel.window(depth[1], hu.shape[0], hu.shape[1], 4)
         if rows.stop > rows.start and columns.stop > columns.start:
             inside = vessel.coverage(depth[1:2], rows, columns, 2.5) * share[rows, columns]
             hu[rows, columns] += inside * (np.float32(158) - hu[rows, columns])

@@ -106,7 +106,7 @@ class WorldEllipsoid:
         x = np.arange(columns.start, columns.stop, dtype=np.float64)[None, :] + 0.5
         y = np.arange(rows.start, rows.stop, dtype=np.float64)[:, None] + 0.5
         squared = q[0, 0] * x * x + 2 * p[0] * x + c + (q[1, 1] * y * y + 2 * p[1] * y) + 2 * q[0, 1] * x * y
-        return np.sqrt(np.maximum(squared, 0)).astype(np.float32)
+        return np.asarray(np.sqrt(np.maximum(squared, 0)), np.float32)
 
     def window(self, plane: Plane, height_px: int, width_px: int, margin_px: float) -> tuple[slice, slice]:
         """Rows and columns of the box of its section, clipped to the slice; empty where they do not meet."""
@@ -129,7 +129,7 @@ class WorldEllipsoid:
         for plane in planes:
             t = np.clip(0.5 + (1 - self.rho(plane, rows, columns)) * np.float32(steep), 0, 1)
             total += t * t * (3 - 2 * t)
-        return total / np.float32(len(planes))
+        return np.asarray(total / len(planes), np.float32)
 
 
 def random_axes(rng: np.random.Generator) -> Vector:

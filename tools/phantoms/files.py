@@ -31,6 +31,7 @@ def write_scene(
     """
     folder, stem = Path(out_dir), stem or f"{scene.name}_{scene.seed}"
     if isinstance(scene, Phantom):
+        writers: list[tuple[Path, Callable[[Path], None]]]
         files = _phantom_files(scene, format, stem)
         named = {key: name for key, (name, _) in files.items()}
         writers = [(folder / name, file.write) for name, file in files.values()]

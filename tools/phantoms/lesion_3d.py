@@ -48,7 +48,7 @@ def make_lesion_3d(seed: int, shape_ijk: tuple[int, int, int] = (160, 192, 44)) 
     size = {"width_px": shape_ijk[0], "height_px": shape_ijk[1], "slices": shape_ijk[2], "affine_ras": affine.tolist()}
     image, beside = Nifti(values, affine, "fiducial phantom"), {"labels": Nifti(labels, affine, "1 lesion")}
     rgb = np.repeat(shown[:, :, None], 3, axis=2)
-    return Phantom("lesion_3d", seed, rgb, scale, truth, image, dict(beside), size)
+    return Phantom("lesion_3d", seed, rgb, scale, truth, image, beside, size)
 
 
 def _affine(rng: np.random.Generator, shape: tuple[int, int, int]) -> NDArray[np.float64]:
@@ -119,11 +119,12 @@ def _head(
     a, b, c = HEAD_MM
 
     def noise(grain_mm: float) -> Float:
-        return volume_noise(rng, shape, tuple(float(v) for v in grain_mm / steps))
+        i, j, k = (grain_mm / steps).tolist()
+        return volume_noise(rng, shape, (i, j, k))
 
     def edge(rho: Float, at: float, soft: float) -> Float:
         t = np.clip(0.5 + (np.float32(at) - rho) / np.float32(soft), 0, 1)
-        return t * t * (3 - 2 * t)
+        return np.asarray(t * t * (3 - 2 * t))
 
     head = _rho(x, y - np.float32(4), z - np.float32(6), (0, 0, 0), (a, b, c))
     # A skull is egg-shaped: narrower at the forehead.

@@ -52,13 +52,7 @@ def make_nuclei(
         raise InputError(f"nuclei of {width_px} x {height_px} px cannot be drawn; ask for 32 to {LARGEST_PX} px")
     if count is not None and not 0 <= count <= MOST:
         raise InputError(f"a count of {count} nuclei cannot be drawn; ask for 0 to {MOST}")
-    drawn = round(float(rng.uniform(0.24, 0.40) if stain == "fluorescence" else rng.uniform(0.22, 0.27)), 4)
-    row, column = um_per_px_row or um_per_px_column or drawn, um_per_px_column or um_per_px_row or drawn
-    if not (math.isfinite(row) and math.isfinite(column) and row > 0 and column > 0) or (row != column and not scaled):
-        raise InputError(
-            f"um_per_px of row {row} and column {column} is no scale; give positive numbers, equal for PNG"
-        )
-    grid = Scale(row_mm=row / 1e3, column_mm=column / 1e3, source="microscope")
+    grid = _grid(rng, stain, scaled, um_per_px_row, um_per_px_column)
     image: Png | OmeTiff
     if stain == "fluorescence":
         ellipses, labels = _place_cells(rng, grid, height_px, width_px, count)
@@ -78,6 +72,19 @@ def make_nuclei(
     return Phantom(
         NAMES[stain, scaled], seed, rgb, grid if scaled else None, truth, image, {"labels": Png(labels)}, shape
     )
+
+
+def _grid(
+    rng: np.random.Generator, stain: Stain, scaled: bool, um_per_px_row: float | None, um_per_px_column: float | None
+) -> Scale:
+    """The size of a pixel, which an image without a scale has too, but does not tell."""
+    drawn = round(float(rng.uniform(0.24, 0.40) if stain == "fluorescence" else rng.uniform(0.22, 0.27)), 4)
+    row, column = um_per_px_row or um_per_px_column or drawn, um_per_px_column or um_per_px_row or drawn
+    if not (math.isfinite(row) and math.isfinite(column) and row > 0 and column > 0) or (row != column and not scaled):
+        raise InputError(
+            f"um_per_px of row {row} and column {column} is no scale; give positive numbers, equal for PNG"
+        )
+    return Scale(row_mm=row / 1e3, column_mm=column / 1e3, source="microscope")
 
 
 def _place_cells(

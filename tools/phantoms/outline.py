@@ -7,7 +7,6 @@ vertices, and *that polygon* is the truth: its area and extent are exact, not th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,8 +62,8 @@ def spline(points: ArrayLike, closed: bool = False, samples: int = 240) -> Point
 
 def blob(
     rng: np.random.Generator,
-    center: Sequence[float],
-    radii: Sequence[float],
+    center: ArrayLike,
+    radii: ArrayLike,
     angle_deg: float,
     rough: float,
     samples: int = 240,
@@ -81,17 +80,17 @@ def blob(
 
 
 def ellipse_points(
-    center: Sequence[float],
-    radii: Sequence[float],
+    center: ArrayLike,
+    radii: ArrayLike,
     angle_deg: float = 0.0,
     samples: int = 240,
     radius: NDArray[np.float64] | float = 1.0,
 ) -> Points:
     """Points around an ellipse, from its first axis on: (samples, 2)."""
     turn, t = np.linspace(0, 2 * math.pi, samples, endpoint=False), math.radians(angle_deg)
-    u, v = radii[0] * radius * np.cos(turn), radii[1] * radius * np.sin(turn)
-    x = center[0] + u * math.cos(t) - v * math.sin(t)
-    return np.stack([x, center[1] + u * math.sin(t) + v * math.cos(t)], axis=1)
+    (cx, cy), (a, b) = np.asarray(center, np.float64), np.asarray(radii, np.float64)
+    u, v = a * radius * np.cos(turn), b * radius * np.sin(turn)
+    return np.stack([cx + u * math.cos(t) - v * math.sin(t), cy + u * math.sin(t) + v * math.cos(t)], axis=1)
 
 
 def ribbon(points: ArrayLike, width: ArrayLike) -> Points:

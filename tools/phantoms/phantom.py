@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -81,7 +81,9 @@ class PhantomTruth(Part):
 class PhantomFile(Protocol):
     """One file or folder that a phantom is written as."""
 
-    ending: str
+    @property
+    def ending(self) -> str:
+        """The end of its name, without the dot; empty for a folder."""
 
     def write(self, path: Path) -> None:
         """Write it. Raises OSError."""
@@ -101,7 +103,7 @@ class Phantom:
     scale: Scale | None
     truth: PhantomTruth
     image: PhantomFile
-    beside: dict[str, PhantomFile]
+    beside: Mapping[str, PhantomFile]
     shape: dict[str, Any]
 
     def truth_document(self) -> dict[str, Any]:

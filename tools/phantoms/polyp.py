@@ -170,7 +170,7 @@ def _draw(rng: np.random.Generator, layers: _Layers, polyp: _Polyp, lumen: NDArr
     shade = np.exp(-(((rho - 1) / 0.22) ** 2)) * (0.5 + 0.5 * np.clip(u * toward[0] + v * toward[1], -1, 1))
     part *= 1 - 0.5 * shade.astype(np.float32)
     inside = np.zeros_like(part)
-    made = cover(polyp.outline - (columns.start, rows.start), *part.shape, blur_px=0.9 * unit)
+    made = cover(polyp.outline - (columns.start, rows.start), part.shape[0], part.shape[1], 0.9 * unit)
     inside[made.rows, made.columns] = made.share
     dome = np.sqrt(np.clip(1.04 - rho * rho, 0.01, None))
     facing = dome * 0.92 - 0.34 * (u * toward[0] + v * toward[1]).astype(np.float32)

@@ -154,7 +154,7 @@ def _ground(rng: np.random.Generator, tissue: Tissue, grid: Scale) -> tuple[Floa
     haem = np.full(shape, 0.05, np.float32) + np.float32(0.02) * patches
     scale = np.array([grid.column_mm, grid.row_mm]) * 1e3
     for outer, lumen in tissue.glands:
-        wall = cover(outer / scale, *shape, blur_px=0.4 / um)
+        wall = cover(outer / scale, shape[0], shape[1], 0.4 / um)
         middle, reach = outer.mean(axis=0) / scale, float(np.hypot(*(outer - outer.mean(axis=0)).T).mean())
         y, x = np.mgrid[wall.rows, wall.columns] + 0.5
         far = np.hypot((x - middle[0]) * scale[0], (y - middle[1]) * scale[1]) / reach
@@ -165,10 +165,10 @@ def _ground(rng: np.random.Generator, tissue: Tissue, grid: Scale) -> tuple[Floa
         part_e, part_h = eosin[wall.rows, wall.columns], haem[wall.rows, wall.columns]
         part_e += inside * (0.30 - 0.20 * mucin + (0.035 + 0.03 * mucin) * grain - part_e)
         part_h += inside * (0.17 - 0.06 * mucin + 0.025 * grain - part_h)
-        edge = cover(outer / scale, *shape, blur_px=0.8 / um).share
+        edge = cover(outer / scale, shape[0], shape[1], 0.8 / um).share
         rim = 4 * edge * (1 - edge) if edge.shape == part_e.shape else 0
         part_e += 0.10 * rim
-        hole = cover(lumen / scale, *shape, blur_px=0.5 / um)
+        hole = cover(lumen / scale, shape[0], shape[1], 0.5 / um)
         eosin[hole.rows, hole.columns] *= 1 - 0.93 * hole.share
         haem[hole.rows, hole.columns] *= 1 - 0.9 * hole.share
     return eosin, haem
