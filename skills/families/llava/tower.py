@@ -22,6 +22,7 @@ from transformers.utils import ModelOutput
 
 from fiducial.skills.families.llava.flips import mean_over_flips
 from fiducial.skills.families.llava.proposals import Proposals, propose
+from fiducial.tools.errors import InputError
 
 SLOT_SCALE = 6.0  # which slot a token is must not drown among its features: naming is all about it
 KINDS = ("blood_smear", "head_ultrasound", "other")
@@ -29,8 +30,16 @@ LABELS = ("red_cell", "white_cell", "platelet", "head")
 HEAD = LABELS.index("head")
 
 
+STRIDES = (8, 16)  # of the heads that say where cells and heads are
+
+
 class TowerConfig(PretrainedConfig):
-    """Sizes of the tower. width_px and height_px: the letterboxed input; slots: region tokens; grid: context tokens."""
+    """Sizes of the tower. width_px and height_px: the letterboxed input; slots: region tokens; grid: context tokens.
+
+    Both sides must be multiples of 16, so that every place of the heads lies on the same pixels in an image and in its
+    mirror image, over which they are averaged; a stride of 32 only lends its features and may end in half a place.
+    Raises InputError for other sides, and for more slots than places.
+    """
 
     model_type = "fiducial_tower"
 
@@ -46,6 +55,11 @@ class TowerConfig(PretrainedConfig):
         hidden_size: int = 256,
         **kwargs: Any,
     ) -> None:
+        if min(width_px, height_px) < STRIDES[1] or width_px % STRIDES[1] or height_px % STRIDES[1]:
+            raise InputError(f"a tower of {width_px} × {height_px} px cannot be: make both sides multiples of 16")
+        places = (width_px // STRIDES[0]) * (height_px // STRIDES[0])
+        if not 0 < slots <= places:
+            raise InputError(f"a tower of {width_px} × {height_px} px has {places} places, not {slots}; lower slots")
         self.width_px, self.height_px = width_px, height_px
         self.channels, self.blocks = tuple(channels), tuple(blocks)
         self.feature_size, self.slots, self.grid = feature_size, slots, tuple(grid)
