@@ -14,11 +14,11 @@ DENSE = (
 )
 BASE = FitRecipe(steps=2200, batch_size=32, learning_rate=1.2e-3)
 ADAPTER = {
-    "understand": FitRecipe(steps=1600, batch_size=48, learning_rate=2e-3, rank=32, alpha=64),
-    "answer": FitRecipe(steps=150, learning_rate=2e-3, rank=16),
-    "count": FitRecipe(steps=500, learning_rate=2e-3, rank=32, alpha=64),
-    "detect": FitRecipe(steps=700, learning_rate=2e-3, rank=32, alpha=64),
-    "point": FitRecipe(steps=300, learning_rate=2e-3, rank=32, alpha=64),
-    "landmark": FitRecipe(steps=80, learning_rate=2e-3, rank=16),
-    "explain": FitRecipe(steps=1000, learning_rate=2e-3, rank=16),
+    "understand": FitRecipe(steps=1000, batch_size=48, learning_rate=2e-3, rank=32, alpha=64),
+    "answer": FitRecipe(steps=100, learning_rate=2e-3, rank=16),
+    "count": FitRecipe(steps=400, learning_rate=2e-3, rank=32, alpha=64),
+    "detect": FitRecipe(steps=500, learning_rate=2e-3, rank=32, alpha=64),
+    "point": FitRecipe(steps=200, learning_rate=2e-3, rank=32, alpha=64),
+    "landmark": FitRecipe(steps=60, learning_rate=2e-3, rank=16),
+    "explain": FitRecipe(steps=900, learning_rate=2e-3, rank=16),
 }
