@@ -59,7 +59,8 @@ def scene(count: int, seed: int, crowded: bool) -> tuple[Floats, Floats]:
 
 def least(functions: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
     """The least time of one call of each, in µs: many short runs, in turns, so that a busy machine hits all alike."""
-    numbers = {name: max(1, int(2e-4 / max(timeit.timeit(f, number=1), 1e-7))) for name, f in functions.items()}
+    warm = {name: min(timeit.repeat(f, number=1, repeat=5)) for name, f in functions.items()}
+    numbers = {name: max(1, int(5e-4 / max(took, 1e-7))) for name, took in warm.items()}
     found = dict.fromkeys(functions, np.inf)
     spent = 0.0
     while spent < seconds:

@@ -2,7 +2,7 @@
 
 1 PixelSpacing is row, then column. 2 A radiograph measures at the detector. 3 Angles and 4 axes in anisotropic pixels.
 5 Corners, not centres. 6 DICOM SR coordinates. 7 A resize, in corners and in indices. 8 A letterbox. 9 Quantisation.
-10 NIfTI's left and right. 11 Oriented planes. 12 Step and thickness of slices. 13 Inversion and rescaling. 14 What holds
+10 NIfTI's left and right. 11 Oriented planes. 12 Step and thickness of slices. 13 Inversion and rescaling. 14 What has
 no scale. 15 What is not a number, not a box, not a polygon; angles beyond 90°.
 """
 

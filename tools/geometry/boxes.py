@@ -75,13 +75,18 @@ def _iou_few(a: Floats, b: Floats, dimensions: int) -> Floats | None:
     both = np.empty((2, 2 * dimensions, len(a), len(b)))
     both[0], both[1] = a.T[:, :, None], b.T[:, None]
     starts, ends = both[:, :dimensions], both[:, dimensions:]
-    sizes = np.multiply.reduce(ends - starts, axis=1)
+    extents = ends - starts
+    sizes = extents[:, 0]
+    for axis in range(1, dimensions):
+        sizes *= extents[:, axis]
     if not math.isfinite(np.add.reduce(sizes, axis=None)):
         return None
     sides = np.minimum(ends[0], ends[1])
     sides -= np.maximum(starts[0], starts[1])
     np.maximum(sides, 0.0, out=sides)
-    shared = np.multiply.reduce(sides, axis=0)
+    shared = sides[0]
+    for axis in range(1, dimensions):
+        shared *= sides[axis]
     return _share(shared, np.add(sizes[0], sizes[1], out=sizes[0]))
 
 

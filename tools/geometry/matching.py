@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fiducial.tools.geometry.boxes import iou_matrix
 
-FEW = 1 << 10  # entries: below, sorting out what is decided takes longer than deciding
+FEW = 1 << 14  # entries: below, sorting out what is decided takes longer than deciding
+CONTESTED = 0.6  # allowed pairs for each row and column: above, hardly anything is decided
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def assign(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[
     allow only each other are a pair, and only the others go to ``scipy.optimize.linear_sum_assignment``, whose time
     grows with the cube of its side (``benchmarks/geometry_speed.py`` has the ratio).
     """
-    if allowed.size <= FEW:
+    if allowed.size <= FEW or np.count_nonzero(allowed) > CONTESTED * sum(allowed.shape):
         return _most(benefit, allowed)
     rows, columns = np.divmod(np.flatnonzero(allowed), max(1, allowed.shape[1]))
     if not len(rows):
