@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from fiducial.tools.images.dicom_stack import Stack
 
 MAX_FRAMES = 5000
+MAX_UNFOLDED_BYTES = 256 << 20
+DEFLATED = b"1.2.840.10008.1.2.1.99"
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
@@ -25,6 +28,7 @@ def read_dataset(file: BinaryIO, stop_before_pixels: bool = False) -> Any:
     """The data set of a file. Raises DecodeError for damage."""
     import pydicom
 
+    _require_bounded(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -33,6 +37,27 @@ def read_dataset(file: BinaryIO, stop_before_pixels: bool = False) -> Any:
         raise
     except Exception as error:
         raise DecodeError("the DICOM file is damaged or cut short; export it again") from error
+
+
+def _require_bounded(file: BinaryIO) -> None:
+    """Refuse a deflated data set (PS3.5 A.5) that unfolds beyond the limit, before pydicom unfolds it in one piece.
+
+    Where the length of the file's meta information is not as it should be, the worker's memory limit is what is left.
+    """
+    head = file.read(2048)
+    file.seek(0)
+    if DEFLATED not in head or head[128:138] != b"DICM\2\0\0\0UL":
+        return
+    unpacker, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    file.seek(144 + int.from_bytes(head[140:144], "little"))
+    try:
+        while chunk := unpacker.unconsumed_tail or file.read(1 << 20):
+            size += len(unpacker.decompress(chunk, 1 << 24))
+            if size > MAX_UNFOLDED_BYTES:
+                raise DecodeError(f"it unfolds to more than {MAX_UNFOLDED_BYTES >> 20} MiB; export it uncompressed")
+    except zlib.error:
+        pass  # pydicom says what is wrong with it
+    file.seek(0)
 
 
 def decode_dicom(file: BinaryIO, request: Request) -> Decoded:
@@ -89,14 +114,24 @@ def decode_dataset(dataset: Any, frame: int) -> Decoded:
     return decoded
 
 
+def decode_values(dataset: Any, frame: int) -> NDArray[np.float32] | None:
+    """Only the values of a frame, (h, w), without what is shown of them; None for colour. Raises DecodeError."""
+    require_image(dataset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pixels = frame_pixels(dataset, frame)
+        return _modality_values(dataset, pixels, frame) if pixels.ndim == 2 else None
+
+
 def _frames_as_volume(dataset: Any, count: int) -> tuple[Stack | None, str]:
     """The frames put in order by their positions, or the reason why they are no volume."""
     from fiducial.tools.images.dicom_stack import make_stack, stack_slice
 
     if count > MAX_FRAMES:
         return None, f"its {count} frames are too many; leave the plane out"
+    decode, values = partial(decode_dataset, dataset), partial(decode_values, dataset)
     try:
-        frames = [stack_slice(dataset, n, f"frame {n}", partial(decode_dataset, dataset, n)) for n in range(count)]
+        frames = [stack_slice(dataset, n, f"frame {n}", partial(decode, n), partial(values, n)) for n in range(count)]
         return make_stack(frames), ""
     except DecodeError as error:
         return None, str(error)

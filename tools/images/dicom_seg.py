@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ def decode_seg(dataset: Any, request: Request) -> Decoded:
     count = whole(dataset, "NumberOfFrames", 1)
     if count > MAX_FRAMES:
         raise DecodeError(f"its {count} frames are more than the limit of {MAX_FRAMES}; export a part")
-    frames = [stack_slice(dataset, n, f"frame {n}", _no_load) for n in range(count)]
+    frames = [stack_slice(dataset, n, f"frame {n}", _no_load, _no_values) for n in range(count)]
     normal = frames[0].normal
     groups: dict[int, list[int]] = {}
     for number, frame in enumerate(frames):
@@ -43,6 +44,10 @@ def _no_load() -> Decoded:
     raise DecodeError("a single frame of a segmentation is no slice of its labels; give an index")
 
 
+def _no_values() -> None:
+    return None
+
+
 def _segment(item: Any) -> str:
     label = "".join(c for c in str(item.get("SegmentLabel", "")) if c.isprintable())[:40]
     return f"{item.get('SegmentNumber')} {label}".strip()
@@ -52,9 +57,7 @@ def _at(dataset: Any, place: StackSlice, frames: list[int]) -> StackSlice:
     """The slice of all frames at one position."""
     name = f"frame {frames[0]}" if frames else place.name
     load = partial(_labels, dataset, frames, place)
-    return StackSlice(
-        name, place.position_mm, place.orientation, place.spacing_mm, place.shape, load, place.stated_step_mm
-    )
+    return replace(place, name=name, load=load, values=lambda: load().values)
 
 
 def _with_empty(dataset: Any, slices: list[StackSlice]) -> list[StackSlice]:
@@ -72,7 +75,7 @@ def _with_empty(dataset: Any, slices: list[StackSlice]) -> list[StackSlice]:
             last = filled[-1]
             for n in range(1, steps):
                 at = last.position_mm + (item.position_mm - last.position_mm) * n / steps
-                empty = StackSlice("an empty slice", at, item.orientation, item.spacing_mm, item.shape, _no_load)
+                empty = replace(item, name="an empty slice", position_mm=at)
                 filled.append(_at(dataset, empty, []))
         filled.append(item)
     return filled

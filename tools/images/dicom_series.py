@@ -8,9 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fiducial.tools.images.bounded import BoundedReader
 from fiducial.tools.images.decoded import MAX_FILE_BYTES, Decoded, DecodeError, Request
-from fiducial.tools.images.dicom import decode_dataset, decode_dicom, read_dataset
+from fiducial.tools.images.dicom import decode_dataset, decode_dicom, decode_values, read_dataset
 from fiducial.tools.images.dicom_head import is_dicom
 from fiducial.tools.images.dicom_scale import whole
 from fiducial.tools.images.dicom_stack import cut_stack, make_stack, stack_slice
@@ -99,7 +102,9 @@ def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
     if claimed > 2 * MAX_VOLUME_BYTES:
         raise DecodeError(f"its {len(images)} slices are {claimed / 2**30:.1f} GiB of values; give a part of them")
     paths = {path.name: path for path in images}
-    slices = [stack_slice(head, 0, path.name, partial(_load, path)) for path, head in images.items()]
+    slices = [
+        stack_slice(head, 0, path.name, partial(_load, path), partial(_values, path)) for path, head in images.items()
+    ]
     stack = make_stack(slices)
     digest = hashlib.sha256()
     for item in stack.slices:
@@ -111,8 +116,16 @@ def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
 
 def _load(path: Path) -> Decoded:
     """One file of a series, decoded. Raises DecodeError that names it."""
+    return decode_dataset(_dataset(path), 0)
+
+
+def _values(path: Path) -> NDArray[np.float32] | None:
+    return decode_values(_dataset(path), 0)
+
+
+def _dataset(path: Path) -> Any:
     try:
         with BoundedReader(str(path)) as file:
-            return decode_dataset(read_dataset(file), 0)
+            return read_dataset(file)
     except (DecodeError, OSError) as error:
         raise DecodeError(f"of {path.name}, {error}") from None

@@ -26,7 +26,10 @@ POSITION_TOLERANCE_MM = 0.02
 
 @dataclass(frozen=True, eq=False)
 class StackSlice:
-    """One slice. name: how to call it in a sentence; load: decodes it; position_mm: of its first pixel's centre."""
+    """One slice. name: how to call it in a sentence; position_mm: of its first pixel's centre.
+
+    load: decodes it; values: only its values, (rows, columns), which cuts across many slices need, or None for colour.
+    """
 
     name: str
     position_mm: Floats
@@ -34,6 +37,7 @@ class StackSlice:
     spacing_mm: tuple[float, float]
     shape: tuple[int, int]
     load: Callable[[], Decoded]
+    values: Callable[[], NDArray[np.float32] | None]
     stated_step_mm: float | None = None
 
     @property
@@ -55,7 +59,13 @@ class Stack:
     notes: tuple[str, ...] = ()
 
 
-def stack_slice(dataset: Any, frame: int, name: str, load: Callable[[], Decoded]) -> StackSlice:
+def stack_slice(
+    dataset: Any,
+    frame: int,
+    name: str,
+    load: Callable[[], Decoded],
+    values: Callable[[], NDArray[np.float32] | None],
+) -> StackSlice:
     """The place of one frame of a data set. Raises DecodeError that names what is missing or contradicts itself."""
     position = _numbers(frame_value(dataset, frame, "ImagePositionPatient"), 3)
     orientation = _numbers(frame_value(dataset, frame, "ImageOrientationPatient"), 6)
@@ -75,9 +85,8 @@ def stack_slice(dataset: Any, frame: int, name: str, load: Callable[[], Decoded]
         ) from None
     shape = (whole(dataset, "Rows"), whole(dataset, "Columns"))
     stated = _numbers([frame_value(dataset, frame, "SpacingBetweenSlices")], 1)
-    return StackSlice(
-        name, position, orientation, spacing, shape, load, abs(float(stated[0])) if stated is not None else None
-    )
+    step = None if stated is None else abs(float(stated[0]))
+    return StackSlice(name, position, orientation, spacing, shape, load, values, step)
 
 
 def _numbers(value: Any, count: int) -> Floats | None:
@@ -202,7 +211,7 @@ def _read(stack: Stack, across: int, index: int) -> NDArray[Any]:
     """Values along one line of every slice: (line, slice). across: 0 for a column, 1 for a row of the slices."""
     lines = []
     for item in stack.slices:
-        values = item.load().values
+        values = item.values()
         if values is None or values.shape != item.shape:
             raise DecodeError(f"{item.name} is of another kind than the other slices; keep one kind of slice")
         lines.append(values[:, index] if across == 0 else values[index])

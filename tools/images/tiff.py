@@ -14,6 +14,8 @@ from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose,
 from fiducial.tools.images.window import windowed_u8
 from fiducial.tools.scale import MM_PER_UNIT
 
+MAX_PAGE_BYTES = 512 << 20
+
 
 def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
     """Decode one page. Raises DecodeError for damage, an unknown compression, and a size beyond the limit."""
@@ -25,6 +27,9 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
             count = len(tif.pages)
             page: Any = tif.pages[choose("page", request.page, count)]
             require_pixels(int(page.imagewidth), int(page.imagelength))
+            if page.dtype is not None and page.nbytes > MAX_PAGE_BYTES:
+                size, most = page.nbytes >> 20, MAX_PAGE_BYTES >> 20
+                raise DecodeError(f"its {size} MiB of samples are more than the limit of {most} MiB; reduce it first")
             pixels = _pixels(file, page, request.page)
             decoded = _shown(page, pixels)
             decoded.slice_count, decoded.slice_index = count, request.page
