@@ -88,6 +88,12 @@ def test_slices_read_back_with_hu_scale_and_the_lesion_in_its_place(seed, tmp_pa
     assert scale.source == "acquisition"
     world = opened.stored_to_world.points(outline_px(item.ellipse_px))
     assert rho(item.ellipsoid_mm, world) == pytest.approx(1, abs=1e-6)
+    whole = open_image(folder, plane="axial", index=item.slice_index)  # sorted by position, whatever the names say
+    assert np.array_equal(whole.values, opened.values) and whole.slice_count == 12
+    assert whole.info.scale.slice_mm == pytest.approx(scale.slice_mm, rel=1e-9)
+    assert rho(item.ellipsoid_mm, whole.stored_to_world.points(outline_px(item.ellipse_px))) == pytest.approx(
+        1, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", [3, 4, 5])

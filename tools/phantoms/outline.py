@@ -123,13 +123,20 @@ def perimeter(polygon: Points) -> float:
 
 
 def longest_axis(polygon: Points) -> tuple[float, float]:
-    """The greatest distance of two vertices, and the polygon's extent at right angles to it."""
+    """RECIST: the greatest distance of two vertices, and the longest chord inside at right angles to it."""
     offset = polygon[:, None] - polygon[None]
     first, second = np.unravel_index(int(np.argmax((offset**2).sum(axis=2))), offset.shape[:2])
-    along = polygon[second] - polygon[first]
-    length = float(np.hypot(*along))
-    across = polygon @ (np.array([-along[1], along[0]]) / length)
-    return length, float(np.ptp(across))
+    axis = polygon[second] - polygon[first]
+    length = float(np.hypot(*axis))
+    along, across = (polygon @ axis) / length, (polygon @ np.array([-axis[1], axis[0]])) / length
+    to_along, to_across = np.roll(along, -1), np.roll(across, -1)
+    longest = 0.0
+    for level in along:  # between two vertices a chord's length is linear, so the longest ends on one
+        cut = (along <= level) != (to_along <= level)
+        at = across[cut] + (level - along[cut]) / (to_along - along)[cut] * (to_across - across)[cut]
+        ends = np.sort(at)
+        longest = max(longest, float((ends[1::2] - ends[::2]).max(initial=0.0)))
+    return length, longest
 
 
 def box_of(polygon: Points) -> BoxXYXY:
