@@ -110,7 +110,8 @@ def _label(
         second[a, a] = by_axis[a] @ sides[a] ** 2 / count - mean[a] ** 2 + 1 / 12
     for a, b, c in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):  # counts[c] is over (a, b)
         second[a, b] = second[b, a] = sides[a] @ sums.counts[c] @ sides[b] / count - mean[a] * mean[b]
-    values = np.linalg.eigvalsh(linear @ second @ linear.T)[::-1]
+    # An ellipsoid's variance along an axis is a fifth of its squared semi-axis.
+    axes = 2.0 * np.sqrt(5.0 * np.maximum(np.linalg.eigvalsh(linear @ second @ linear.T)[::-1], 0.0))
     low, high = _world_box(mask, offset, voxels)
     centroid = voxels.points(mean + offset + 0.5).tolist()
     i, j, k = offset
@@ -121,8 +122,7 @@ def _label(
         box_ijk=(i, j, k, i + mask.shape[0], j + mask.shape[1], k + mask.shape[2]),
         box_xyzxyz_mm=(*low.tolist(), *high.tolist()),
         centroid_mm=(centroid[0], centroid[1], centroid[2]),
-        # An ellipsoid's variance along an axis is a fifth of its squared semi-axis.
-        axes_mm=tuple(2.0 * np.sqrt(5.0 * np.maximum(values, 0.0))),  # type: ignore[arg-type]
+        axes_mm=(float(axes[0]), float(axes[1]), float(axes[2])),
         planes=fits,
         greatest={name: _greatest(mask, offset, fits[name], p) for name, p in planes.items()} if recist else {},
     )
