@@ -291,3 +291,14 @@ def test_the_tool_gives_json(tmp_path: Path) -> None:
     assert image_info.call({"path": str(path), "scale": "1 mm/px"}).model_dump()["scale"]["source"] == "user"
     with pytest.raises(InputError):
         image_info.call({"path": str(path), "scale": ""})
+
+
+def test_a_page_of_deep_samples_is_refused_before_it_unfolds(tmp_path: Path) -> None:
+    path = tmp_path / "deep.tif"
+    tifffile.imwrite(path, np.zeros((8, 8, 4), np.uint32), photometric="rgb", compression="zlib")
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for tag in (256, 257, 278):
+            tif.pages[0].tags[tag].overwrite(7500)
+    with pytest.raises(InputError) as error:
+        open_image(path)
+    assert "858 MiB of samples" in one_sentence(error, path)
