@@ -1,0 +1,1 @@
+"""Promptable segmenters: a box or points in, a mask out."""
