@@ -19,11 +19,15 @@ from fiducial.tools.structures import structures
 
 @dataclass(frozen=True)
 class Reading:
-    """What one source says of a structure. regions: as the checks left them, accepted and rejected."""
+    """What one source says of a structure. regions: as the checks left them, accepted and rejected.
+
+    readable: False where a model wrote what could not be read; then that nothing was found is no finding of nothing.
+    """
 
     source: str
     regions: tuple[Region, ...]
     confidence: float = 0.0
+    readable: bool = True
 
     @property
     def kept(self) -> tuple[Region, ...]:
@@ -46,7 +50,8 @@ def find(run: Run, structure: str, skill: str, exactly: int | None = None, sessi
     result: FindResult = run.skill(skill, FindArgs(structure=structure, exactly_count=exactly), session)
     if not result.parsed:
         run.check("output_parsed", "warn", f"what {skill} said of {phrases.name(structure)} is not well-formed")
-    return Reading(skill, sift(run, structure, result.regions), result.confidence)
+    readable = result.parsed or bool(result.regions)
+    return Reading(skill, sift(run, structure, result.regions), result.confidence, readable)
 
 
 def sift(run: Run, structure: str, regions: Iterable[Region]) -> tuple[Region, ...]:
@@ -99,11 +104,11 @@ def _zoomed(run: Run, structure: str, rung: Rung) -> Reading:
     """The finder on crops. What a crop cuts through is left to its neighbour, and what two crops see is kept once."""
     width, height = run.record.image.width_px, run.record.image.height_px
     seen: list[Region] = []
-    confidence = 1.0
+    confidence, readable = 1.0, True
     for n, (x, y, w, h) in enumerate(rung.crops_fraction):
         crop = (x * width, y * height, (x + w) * width, (y + h) * height)
         reading = find(run, structure, finder(run, structure), session=run.context.session.zoom(crop))
-        confidence = min(confidence, reading.confidence)
+        confidence, readable = min(confidence, reading.confidence), readable and reading.readable
         cut = {r.id for r in reading.kept if _cut(r, crop, (width, height))}
         for region in reading.regions:
             if region.status == "accepted" and not {region.id, region.parent_id} & cut:
@@ -115,7 +120,7 @@ def _zoomed(run: Run, structure: str, rung: Rung) -> Reading:
         if not any(same_place(region, other) for other in once):
             once.append(region)
     ids = {r.id for r in once}
-    return Reading("zoom", tuple(r for r in seen if r.id in ids or r.parent_id in ids), confidence)
+    return Reading("zoom", tuple(r for r in seen if r.id in ids or r.parent_id in ids), confidence, readable)
 
 
 def _cut(region: Region, crop: tuple[float, float, float, float], size: tuple[int, int]) -> bool:

@@ -46,7 +46,7 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
     readings = [first]
     numbers = {"claim": claimed} if claimed is not None else {}
     numbers[first.source] = first.count
-    if claimed == first.count:
+    if claimed == first.count and first.readable:
         return Settled(first, spread=(first.count, first.count))
     confirms = structure not in run.policy.unconfirmed_by_decoding
     for rung, reading in climb(run, structure, "count_mismatch", claimed if confirms else None):
@@ -64,7 +64,7 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
     said = ", ".join(f"{source} {number}" for source, number in numbers.items())
     detail = f"the readings of the number of {phrases.name(structure)} differ: {said}"
     told = tuple(numbers.items())
-    if claimed is not None and run.policy.close(claimed, first.count):
+    if claimed is not None and first.readable and run.policy.close(claimed, first.count):
         return Settled(first, "count_uncertain", detail, spread=_spread(numbers), readings=told)
     return Settled(None, "count_contradicted", detail, spread=_spread(numbers), first=first, readings=told)
 
@@ -76,8 +76,8 @@ def _spread(numbers: dict[str, int]) -> tuple[int, int]:
 def _agreed(run: Run, claimed: int | None, readings: Sequence[Reading]) -> Reading | None:
     """The reading whose count two independent sources have, boxes before points; zero only if nothing is confident."""
     last = readings[-1]
-    votes = [r for r in readings if r.count == last.count]
-    if len(votes) + (claimed == last.count) < 2:
+    votes = [r for r in readings if r.count == last.count and r.readable]
+    if not last.readable or len(votes) + (claimed == last.count) < 2:
         return None
     if last.count == 0 and any(_confident(run, r) for r in readings):
         return None
@@ -104,7 +104,7 @@ def _absent(run: Run, structure: str, claim: Claim, first: Reading) -> Settled:
     """An absence claimed (or nothing readable) against confident regions: a second source decides, or nothing does."""
     none = Reading("none", ())
     if not _confident(run, first):
-        if claim.present is None:
+        if claim.present is None or not first.readable:
             detail = f"no answer about {phrases.name(structure)} could be read, and nothing confident was found"
             return Settled(None, "unparsed_answer", detail, first=first)
         return Settled(none, first=first, superseded_by="absence_has_none")

@@ -89,8 +89,11 @@ def manifest_hashes(folder: Path) -> dict[str, str]:
     return {skill: hashlib.sha256((path / MANIFEST).read_bytes()).hexdigest() for skill, path in found.items()}
 
 
-def load_adapters(model: PreTrainedModel, base: Path, folder: Path, dialect: str) -> PeftModel:
-    """The model with every adapter below ``folder`` loaded under its skill's name, all of them verified."""
+def load_adapters(model: PreTrainedModel, base: Path, folder: Path, dialect: str | None) -> PeftModel:
+    """The model with every adapter below ``folder`` loaded under its skill's name, all of them verified.
+
+    dialect: the only one that the family speaks; None where each adapter may speak its own.
+    """
     from peft import PeftModel, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 

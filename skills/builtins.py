@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fiducial.tools.hooks import DatasetSpec, FamilySpec, SkillSpec, hookimpl
+
+if TYPE_CHECKING:
+    from fiducial.skills.families.hub.spec import HubSpec
 
 
 @hookimpl
@@ -28,13 +31,25 @@ def _load_llava(path: Path, adapters: Path | None) -> Any:
     return load_llava(path, adapters or path.parent / "adapters")
 
 
+def _hub_family(spec: HubSpec) -> FamilySpec:
+    def load(path: Path, adapters: Path | None) -> Any:
+        from fiducial.skills.families.hub.model import load_hub_model
+
+        return load_hub_model(spec, path, adapters)
+
+    return FamilySpec(spec.name, spec.description, spec.recognises, load)
+
+
 @hookimpl
 def fiducial_families() -> list[FamilySpec]:
-    """The model families."""
+    """The model families. Those of the hub come first: what a LLaVA is, its tower tells."""
+    from fiducial.skills.families.hub.spec import HUB_SPECS
     from fiducial.skills.families.recording import RECORDING
+    from fiducial.skills.families.server import SERVER
 
     description = "LLaVA over a convolutional tower that proposes regions: the embedded default"
-    return [FamilySpec("llava", description, _is_llava, _load_llava), RECORDING]
+    embedded = FamilySpec("llava", description, _is_llava, _load_llava)
+    return [SERVER, RECORDING, *map(_hub_family, HUB_SPECS), embedded]
 
 
 @hookimpl

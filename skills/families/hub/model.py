@@ -1,0 +1,161 @@
+"""A base of the model hub and its adapters in memory: loading, and generating with one adapter or none."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fiducial.skills.adapters import Manifest, adapter_folders, load_adapters, read_manifest
+from fiducial.skills.families.dialects import Dialect, dialect
+from fiducial.skills.families.hub.spec import HubSpec
+from fiducial.tools.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fiducial.skills.base import Model
+    from fiducial.skills.families.hub.processor import HubProcessor
+    from fiducial.skills.families.hub.session import HubSession
+    from fiducial.tools.images.image import Image
+
+PIXEL_LIMITS = ("min_pixels", "max_pixels")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A generation: its text, and the geometric mean of its tokens' probabilities."""
+
+    text: str
+    confidence: float
+
+
+class HubModel:
+    """See the module's docstring. manifests: of the adapters, by skill."""
+
+    def __init__(
+        self, spec: HubSpec, folder: Path, network: Any, processor: HubProcessor, manifests: Mapping[str, Manifest]
+    ) -> None:
+        self.spec, self.folder, self.network = spec, folder, network
+        self.processor, self.manifests = processor, manifests
+        self.guide: Model | None = None  # reads questions in place of the embedded model
+
+    @property
+    def name(self) -> str:
+        """Family and base."""
+        return f"{self.spec.name}:{self.folder.name}"
+
+    def open(self, image: Image) -> HubSession:
+        """A session on one image."""
+        from fiducial.skills.families.hub.session import HubSession
+
+        return HubSession(self, image)
+
+    def dialect(self, skill: str) -> Dialect:
+        """What the skill's adapter was trained to speak; the family's own dialect where there is none."""
+        manifest = self.manifests.get(skill)
+        return dialect(manifest.dialect.partition("/")[0] if manifest else self.spec.dialect)
+
+    def templates(self, skill: str) -> str:
+        """The templates that the skill's adapter was trained with; its dialect's where it does not say."""
+        manifest = self.manifests.get(skill)
+        named = manifest.recipe.get("templates") if manifest else None
+        return str(named or self.dialect(skill).templates)
+
+    @contextmanager
+    def adapter(self, skill: str) -> Iterator[None]:
+        """The skill's adapter switched on; all of them off where it has none."""
+        if skill in self.manifests:
+            self.network.set_adapter(skill)
+            yield
+        elif self.manifests:
+            with self.network.disable_adapter():
+                yield
+        else:
+            yield
+
+    def write(self, skill: str, inputs: Mapping[str, Tensor], max_new_tokens: int, seed: int | None = None) -> Written:
+        """Greedy generation with the skill's adapter, or sampling where a seed is given."""
+        limit = getattr(self.network.generation_config, "max_new_tokens", None) or max_new_tokens
+        if seed is not None:
+            torch.manual_seed(seed)
+        sampling = (
+            {"do_sample": True}
+            if seed is not None
+            else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        )
+        device = next(self.network.parameters()).device
+        with torch.inference_mode(), self.adapter(skill):
+            out = self.network.generate(
+                **{key: value.to(device) for key, value in inputs.items()},
+                **sampling,
+                num_beams=1,
+                max_new_tokens=min(limit, max_new_tokens),
+                return_dict_in_generate=True,
+                output_logits=True,
+                eos_token_id=self.processor.end_ids,
+                pad_token_id=self.processor.tokenizer.pad_token_id,
+            )
+        ids = out.sequences[0].tolist()[-len(out.logits) :]
+        logs = [float(step[0].float().log_softmax(-1)[i]) for step, i in zip(out.logits, ids, strict=True)]
+        return Written(self.processor.decode(ids), math.exp(sum(logs) / len(logs)) if logs else 0.0)
+
+
+def load_hub_model(spec: HubSpec, folder: Path, adapters: Path | None) -> HubModel:
+    """Load a base folder and the adapters below ``adapters`` (or beside the base). InputError for what does not fit."""
+    adapters = adapters or (found if (found := folder.parent / "adapters").is_dir() else None)
+    folders = adapter_folders(adapters) if adapters else {}
+    manifests = {skill: read_manifest(path) for skill, path in folders.items()}
+    for skill, manifest in manifests.items():
+        if manifest.family != spec.name:
+            raise InputError(
+                f"the adapter '{skill}' is for the family '{manifest.family}', not for '{spec.name}'; give another base"
+            )
+        dialect(manifest.dialect.partition("/")[0])
+    network = load_network(spec, folder)
+    if manifests and adapters:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            network = load_adapters(network, folder, adapters, dialect=None)
+    return HubModel(spec, folder, network.eval(), load_processor(spec, folder, manifests), manifests)
+
+
+def load_network(spec: HubSpec, folder: Path) -> Any:
+    """The model, every weight of it from the folder's safetensors; on a GPU where there is one."""
+    import transformers
+    from safetensors import SafetensorError
+
+    on_gpu = torch.cuda.is_available()
+    try:
+        network, info = getattr(transformers, spec.model_class).from_pretrained(
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype="bfloat16" if on_gpu else "float32",
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"the base {folder} cannot be loaded ({why}); give a complete folder") from None
+    if missing := sorted(info["missing_keys"]):
+        raise InputError(f"the base {folder} lacks the weight {missing[0]} and {len(missing) - 1} more; copy it again")
+    return network.to("cuda") if on_gpu else network
+
+
+def load_processor(spec: HubSpec, folder: Path, manifests: Mapping[str, Manifest]) -> HubProcessor:
+    """The family's processor with the pixel limits that its adapters were trained with, which must be the same."""
+    limits = {tuple((key, m.recipe.get(key)) for key in PIXEL_LIMITS) for m in manifests.values()}
+    if len(limits) > 1:
+        raise InputError(f"the adapters of {folder} were trained with different pixel limits; give one kind of them")
+    pixels = {key: int(value) for key, value in next(iter(limits), ()) if value is not None}
+    try:
+        return spec.processor_class()(folder, pixels)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = str(error).partition("\n")[0]
+        raise InputError(f"the processor of {folder} cannot be loaded ({why}); give a complete folder") from None

@@ -1,0 +1,115 @@
+"""Feeding a family: image and prompt to tensors, in training as at inference, and the map of the model's resize."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from PIL import Image as PILImage
+from torch import Tensor
+
+from fiducial.tools.frames import FrameMap2D, letterbox
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+IGNORED = -100
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
+
+
+class HubProcessor(ABC):
+    """A tokenizer and an image processor of one base folder. pixels: limits on the input, min_pixels and max_pixels."""
+
+    def __init__(self, folder: Path, pixels: Mapping[str, int] | None = None) -> None:
+        from transformers import AutoTokenizer
+
+        if not any((folder / name).is_file() for name in TOKENIZER_FILES):  # the library would make up an empty one
+            raise OSError(f"no tokenizer: none of {', '.join(TOKENIZER_FILES)}")
+        self.folder = folder
+        self.tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self.image_processor = self.load_image_processor(folder, dict(pixels or {}))
+
+    @abstractmethod
+    def load_image_processor(self, folder: Path, pixels: dict[str, int]) -> Any:
+        """The image processor that works without torchvision."""
+
+    @abstractmethod
+    def fit(self, width_px: int, height_px: int) -> FrameMap2D:
+        """From an image of this size to the model's input. Raises InputError for one that the family cannot take."""
+
+    @abstractmethod
+    def encode(self, images_rgb: Sequence[np.ndarray], prompt: str, answer: str | None = None) -> dict[str, Tensor]:
+        """A batch of one: images (H, W, 3) uint8, as displayed, and prompt; with an answer also ``labels``."""
+
+    def harmless(self, text: str) -> str:
+        """A user's text in which no token of control can be read: their brackets become spaces."""
+        for token in sorted(self.tokenizer.get_added_vocab(), key=len, reverse=True):
+            if token in text:
+                text = text.replace(token, " ")
+        return text
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of generated ids: without the tokens that begin, end and pad, with those of coordinates."""
+        t = self.tokenizer
+        outer = {t.pad_token_id, t.eos_token_id, t.bos_token_id, *self.end_ids}
+        return str(t.decode([i for i in ids if i not in outer], skip_special_tokens=False)).strip()
+
+    @property
+    def end_ids(self) -> list[int]:
+        """The ids that end an answer."""
+        return [i for i in (self.tokenizer.eos_token_id,) if i is not None]
+
+
+class ChatProcessor(HubProcessor):
+    """A decoder-only family that is asked in turns. chat: the text around images and prompt; end: after an answer."""
+
+    chat: ClassVar[str]
+    end: ClassVar[str]
+
+    @abstractmethod
+    def see(self, images_rgb: Sequence[np.ndarray]) -> tuple[dict[str, Tensor], list[str]]:
+        """Pixel tensors, and for each image the text that stands for it, a placeholder token for each feature."""
+
+    def token_types(self, ids: Tensor) -> dict[str, Tensor]:
+        """More inputs that depend on which tokens are an image's."""
+        return {}
+
+    @property
+    def end_ids(self) -> list[int]:
+        """The ids that end an answer: the family's own, and the tokenizer's."""
+        own = self.tokenizer.convert_tokens_to_ids(self.end.strip()) if self.end.strip() else None
+        return [i for i in (own, self.tokenizer.eos_token_id) if isinstance(i, int)]
+
+    def encode(self, images_rgb: Sequence[np.ndarray], prompt: str, answer: str | None = None) -> dict[str, Tensor]:
+        """See the base class. Labels cover the answer and its end alone."""
+        tensors, blocks = self.see(images_rgb) if len(images_rgb) else ({}, [])
+        before, _, after = self.chat.partition("{prompt}")
+        ids = self._ids(before.replace("{images}", "".join(blocks)) + prompt + after)
+        labels = [IGNORED] * len(ids)
+        if answer is not None:
+            written = self._ids(answer + self.end)
+            ids, labels = ids + written, labels + written
+        input_ids = torch.tensor([ids])
+        tensors |= {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+        if answer is not None:
+            tensors["labels"] = torch.tensor([labels])
+        return tensors | self.token_types(input_ids)
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[assignment]
+        return ids
+
+
+def squared(rgb_u8: np.ndarray, side_px: int) -> np.ndarray:
+    """The image in a square of a side, proportions kept, black around it: what ``letterbox_map`` maps to."""
+    height, width = rgb_u8.shape[:2]
+    box = letterbox(width, height, side_px, side_px)
+    size = box.content_width_px, box.content_height_px
+    resized = PILImage.fromarray(np.ascontiguousarray(rgb_u8)).resize(size, PILImage.Resampling.BICUBIC)
+    canvas = np.zeros((side_px, side_px, 3), np.uint8)
+    canvas[box.pad_top_px : box.pad_top_px + size[1], box.pad_left_px : box.pad_left_px + size[0]] = np.asarray(resized)
+    return canvas

@@ -1,0 +1,79 @@
+"""A session of a hub model over one image: the image is looked at once, whatever the number of skills."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from fiducial.skills.base import DomainEvidence
+from fiducial.skills.families.asking import Asked, perform
+from fiducial.skills.families.dialects import Dialect
+from fiducial.skills.families.guide import Guide
+from fiducial.skills.families.hub.sight import seen_once, sight_key
+from fiducial.skills.families.view import View, view_of
+from fiducial.skills.targets import Query
+from fiducial.skills.templates import fill
+from fiducial.tools.frames import FrameMap2D
+from fiducial.tools.images.image import Image
+
+if TYPE_CHECKING:
+    from fiducial.skills.families.hub.model import HubModel
+
+MAX_NEW_TOKENS = {"choose": 64, "count": 64, "answer": 128, "explain": 256, "report": 512}
+MAX_NEW_TOKENS_OF_LISTS = 1024
+
+
+class HubSession:
+    """See the module's docstring. window_xyxy_px: the part of the displayed image to look at; None for all of it."""
+
+    def __init__(self, model: HubModel, image: Image, window_xyxy_px: Sequence[float] | None = None) -> None:
+        self.model, self.image, self.window_xyxy_px = model, image, window_xyxy_px
+        self.guide = Guide(image, model.guide)
+        self._kept: dict[str, Any] = {}
+
+    @cached_property
+    def view(self) -> View:
+        """The pixels looked at, and the map to them from stored pixels."""
+        return view_of(self.image, self.window_xyxy_px)
+
+    @cached_property
+    def stored_to_input(self) -> FrameMap2D:
+        """From stored pixels of the image to the model's input."""
+        height, width = self.view.rgb_u8.shape[:2]
+        return self.view.stored_to_view.then(self.model.processor.fit(width, height))
+
+    @property
+    def domain(self) -> DomainEvidence:
+        """What kind of image this is, as the embedded model sees it."""
+        return self.guide.domain
+
+    def dialect(self, skill: str) -> Dialect:
+        """The dialect that a skill is asked in."""
+        return self.model.dialect(skill)
+
+    def ask(self, skill: str, query: Query, seed: int | None = None) -> Asked:
+        """One question to the model in the skill's dialect: prompt, text, and what the text says."""
+        harmless = self.model.processor.harmless
+        safe = query.model_copy(
+            update={name: harmless(said) for name in ("label", "question") if (said := getattr(query, name))}
+        )
+        prompt = fill(self.model.templates(skill), safe, self.stored_to_input)
+        inputs = self.model.processor.encode([self.view.rgb_u8], prompt)
+        limit = MAX_NEW_TOKENS.get(query.task, MAX_NEW_TOKENS_OF_LISTS)
+        network = self.model.network
+        with seen_once(network, self._kept, sight_key(network, skill)):
+            written = self.model.write(skill, inputs, limit, seed)
+        parsed = self.dialect(skill).parse(query, written.text, self.stored_to_input)
+        return Asked(written.text, parsed, written.confidence)
+
+    def perform(self, skill: str, args: BaseModel) -> BaseModel:
+        """Perform one skill, with its adapter or by a prompt alone."""
+        return perform(self, skill, args)
+
+    def zoom(self, box_xyxy_px: Sequence[float]) -> HubSession:
+        """A session on a crop (stored pixels) of the same image."""
+        view = view_of(self.image, None, box_xyxy_px)
+        return HubSession(self.model, self.image, view.window_xyxy_px)
