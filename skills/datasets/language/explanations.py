@@ -53,19 +53,12 @@ class _Wording:
         return name.replace("blood ", "") if self.short and key in ("red_cell", "white_cell") else name
 
     def placed(self, group: Group, verb: bool) -> str:
-        """Every id with its place: ``R1 and R3 in the upper left and R2 in the centre``; with a verb, a sentence."""
-        at: dict[str, list[str]] = {}
-        for name, place in zip(group.ids, group.places, strict=True):
-            at.setdefault(place, []).append(name)
-        brackets = not verb and self.rng.random() < 0.3
-        parts = []
-        for i, (place, names) in enumerate(at.items()):
-            if brackets:
-                parts += [f"{name} ({place})" for name in names]
-                continue
-            said = "" if not verb or i else (" lies" if len(names) == 1 else " lie")
-            parts.append(f"{listed(names)}{said} {self.rng.choice(PLACE_PHRASES[place])}")
-        return listed(parts)
+        """Every id with its place, in order: ``R1 in the upper left and R2 in the centre``; with a verb, a sentence."""
+        if not verb and self.rng.random() < 0.3:
+            return listed([f"{name} ({place})" for name, place in zip(group.ids, group.places, strict=True)])
+        phrases = [self.rng.choice(PLACE_PHRASES[place]) for place in group.places]
+        first, *rest = (f"{name} {phrase}" for name, phrase in zip(group.ids, phrases, strict=True))
+        return listed([f"{group.ids[0]} lies {phrases[0]}" if verb else first, *rest])
 
     def spread(self, group: Group, subject: str) -> str:
         """Where most of many regions lie, or that they are spread."""
@@ -73,11 +66,6 @@ class _Wording:
             return f"{subject or 'they'} {self.rng.choice(('are spread', 'lie spread'))} over the image"
         half = group.spread.removeprefix("most ")
         return f"most of {subject or 'them'} {self.rng.choice(('lie', 'are'))} in the {half} half of the image"
-
-    def ends(self, group: Group) -> str:
-        """Where the first and the last of many regions lie."""
-        first, last = ((group.ids[i], self.rng.choice(PLACE_PHRASES[group.places[i]])) for i in (0, -1))
-        return f"{first[0]} lies {first[1]} and {last[0]} {last[1]}"
 
     def cited(self, group: Group) -> str:
         """The ids, as runs where there are many."""
@@ -122,8 +110,7 @@ _SLOTS: dict[str, Callable[[_Wording], str]] = {
     "placed": lambda w: w.placed(w.group, False),
     "placed_s": lambda w: w.placed(w.group, True),
     "place": lambda w: w.rng.choice(PLACE_PHRASES[w.group.places[0]]),
-    "dist_s": lambda w: w.spread(w.group, "") if w.group.spread else w.ends(w.group),
-    "note_s": lambda w: w.ends(w.group),
+    "dist_s": lambda w: w.spread(w.group, ""),
     "marks": lambda w: w.marks,
     "sel": lambda w: w.intent.selector.replace("_", " "),
     "groups": lambda w: w.parts(),
@@ -162,7 +149,7 @@ def _draw(table: str, words: _Wording) -> str:
     true = {"many": words.n > 1, "compare": compared, "total": not compared, "": True}
     while True:
         text, _, condition = words.rng.choice(load("explanations")[table]).partition("@")
-        if true[condition] and not (unspread and "{dist_s}" in text and "{note_s}" in text):
+        if true[condition] and not (unspread and "{dist_s}" in text):
             return draw(parse_pattern(text), words.rng, words)
 
 
@@ -189,7 +176,7 @@ def _several(words: _Wording) -> str:
         return text
     if len(group.regions) <= FEW:
         return f"{text} {words.placed(group, True)}."
-    return f"{text} {words.spread(group, f'the {words.noun(group.key, 2)}') if group.spread else words.ends(group)}."
+    return f"{text} {words.spread(group, f'the {words.noun(group.key, 2)}')}." if group.spread else text
 
 
 def _kind(answer: Answer, rng: random.Random) -> str:

@@ -1,7 +1,7 @@
 """The record as the explain skill reads it: a line of few words from which every claim of a text can be copied.
 
 ``count white_cell : white_cell 2 R1 upper left , R2 centre``
-``presence red_cell : red_cell 17 R1 to R17 , most left , R1 centre , R17 right``
+``presence red_cell : red_cell 17 R1 to R17 , most left``
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def _digits(n: int) -> str:
 
 
 def _serial(group: Group) -> str:
-    """``white_cell 2 R1 upper left , R2 centre``; ``red_cell 17 R1 to R17 , most left , R1 centre , R17 right``."""
+    """``white_cell 2 R1 upper left , R2 centre``; ``red_cell 17 R1 to R17 , most left``."""
     lead = f"{group.key} {_digits(len(group.regions))}"
     if not group.regions:
         return lead
@@ -103,7 +103,7 @@ def _serial(group: Group) -> str:
     if len(group.regions) <= FEW:
         kind = "ellipse " if group.regions[0].kind == "ellipse" else ""
         return f"{lead} {kind}{' , '.join(each)}"
-    return f"{lead} {' , '.join(part for part in (id_span(group), group.spread, each[0], each[-1]) if part)}"
+    return f"{lead} {' , '.join(part for part in (id_span(group), group.spread) if part)}"
 
 
 def id_span(group: Group) -> str:
