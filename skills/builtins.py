@@ -37,7 +37,7 @@ def _hub_family(spec: HubSpec) -> FamilySpec:
 
         return load_hub_model(spec, path, adapters)
 
-    return FamilySpec(spec.name, spec.description, spec.recognises, load)
+    return FamilySpec(spec.name, f"{spec.description}; dialect {spec.dialect}", spec.recognises, load)
 
 
 @hookimpl

@@ -93,7 +93,7 @@ def wordings(name: str, task: PromptTask, language: Language) -> Pool:
     chain = _chain(name)
     for spoken in dict.fromkeys((language, "en")):
         for each in chain:
-            if pool := each.prompts.get(task, {}).get(spoken):  # type: ignore[call-overload]
+            if pool := each.prompts.get(task, {}).get(spoken):
                 found: Pool = pool
                 return found
     raise InputError(f"the templates '{name}' have no prompt for '{task}'")

@@ -111,7 +111,7 @@ def read_numbers(query: Query, text: str) -> tuple[Number, ...]:
             if part is None or value is None:
                 return ()
             unit = _UNITS.get((part["unit"] or "").casefold(), query.unit or "1")
-            found.append(Number(name=part["name"].strip(), value=value, unit=unit))  # type: ignore[arg-type]
+            found.append(Number(name=part["name"].strip(), value=value, unit=unit))
         return tuple(found)
     return last_numbers(query, text)
 

@@ -44,5 +44,5 @@ class FlorenceProcessor(HubProcessor):
         if answer is not None:
             written = self.tokenizer(answer, add_special_tokens=False)["input_ids"]
             t = self.tokenizer
-            tensors["labels"] = torch.tensor([[t.bos_token_id, *written, t.eos_token_id]])  # type: ignore[misc]
+            tensors["labels"] = torch.tensor([[t.bos_token_id, *written, t.eos_token_id]])
         return tensors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,8 +34,9 @@ class QwenVLProcessor(ChatProcessor):
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
         if not (folder / "preprocessor_config.json").is_file():
-            return Qwen2VLImageProcessorPil(patch_size=self.patch_size, **pixels)
-        processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
+            processor = Qwen2VLImageProcessorPil(patch_size=self.patch_size)
+        else:
+            processor = Qwen2VLImageProcessorPil.from_pretrained(folder, local_files_only=True)
         for name, edge in (("min_pixels", "shortest_edge"), ("max_pixels", "longest_edge")):
             if name in pixels:
                 processor.size[edge] = pixels[name]
@@ -62,7 +64,14 @@ class QwenVLProcessor(ChatProcessor):
 
     def token_types(self, ids: Tensor) -> dict[str, Tensor]:
         """Without these, positions silently fall back to one dimension."""
-        return {"mm_token_type_ids": (ids == self.tokenizer.convert_tokens_to_ids(PLACE)).to(torch.int32)}
+        return {"mm_token_type_ids": torch.eq(ids, self._place_id).to(torch.int32)}
+
+    @cached_property
+    def _place_id(self) -> int:
+        found = self.tokenizer.convert_tokens_to_ids(PLACE)
+        if not isinstance(found, int):
+            raise ValueError(f"the tokenizer does not know {PLACE}")
+        return found
 
 
 class Qwen3VLProcessor(QwenVLProcessor):
