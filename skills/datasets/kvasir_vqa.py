@@ -16,7 +16,7 @@ from pathlib import Path
 from fiducial.skills.datasets.medmultipoints import row_picture
 from fiducial.skills.datasets.pictures import inside, read_named
 from fiducial.skills.datasets.questions import question_ask
-from fiducial.skills.datasets.rows import Row, find_file, read_rows
+from fiducial.skills.datasets.rows import Row, read_shards
 from fiducial.skills.datasets.sample import Sample
 
 
@@ -42,6 +42,6 @@ def _sample(root: Path, row: Row, number: int, split: str) -> Sample:
 
 def open_kvasir_vqa(root: Path, split: str) -> Iterator[Sample]:
     """Stream the questions of a published split (``train``, ``test``)."""
-    path = find_file(root, f"*{split}*.jsonl", f"*{split}*.json", f"data/{split}*.parquet", f"*{split}*.parquet")
-    for number, row in enumerate(read_rows(path), 1):
+    rows = read_shards(root, f"*{split}*.jsonl", f"*{split}*.json", f"data/{split}*.parquet", f"*{split}*.parquet")
+    for number, row in enumerate(rows, 1):
         yield _sample(root, row, number, split)

@@ -16,7 +16,7 @@ import numpy as np
 from fiducial.skills.datasets.chat import read_chat
 from fiducial.skills.datasets.objects import RawBox, located_ask, sound_objects
 from fiducial.skills.datasets.pictures import picture, read_bytes_picture
-from fiducial.skills.datasets.rows import Row, find_file, read_rows
+from fiducial.skills.datasets.rows import Row, find_file, read_shards
 from fiducial.skills.datasets.sample import Ask, Problem, Sample
 from fiducial.skills.datasets.splits import drawn_split
 from fiducial.skills.targets import CountTarget, LabelledPoint, PointsTarget, PromptTask, Query
@@ -69,8 +69,8 @@ def _sample(root: Path, row: Row) -> Sample:
 
 def open_medmultipoints(root: Path, split: str) -> Iterator[Sample]:
     """Stream one sample a record; splits are drawn by image, for the publisher gives none for the records."""
-    path = find_file(root, "*.jsonl", "*.json", "*.arrow", "*.parquet")
-    yield from drawn_split((_sample(root, row) for row in read_rows(path)), split)
+    rows = read_shards(root, "*.arrow", "*.parquet", "*.jsonl", "records*.json", "*.json")
+    yield from drawn_split((_sample(root, row) for row in rows), split)
 
 
 def open_medmultipoints_chat(root: Path, split: str) -> Iterator[Sample]:

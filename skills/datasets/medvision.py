@@ -73,7 +73,9 @@ def _boxes(row: Row, label: str) -> tuple[list[RawBox], tuple[Problem, ...]]:
     """The planner's boxes: rows first, its last index included or not as ``dimensions`` tells."""
     given = row.fields.get("bounding_boxes")
     boxes, problems = [], []
-    for fields in given if isinstance(given, list) else [given] if given else []:
+    for fields in given if isinstance(given, list) else [given] if given is not None else []:
+        if not isinstance(fields, Mapping):
+            raise row.bad("bounding_boxes", "is no object with min_coords and max_coords")
         (r0, c0), (r1, c1) = _pair(row, fields, "min_coords"), _pair(row, fields, "max_coords")
         rows, columns = _pair(row, fields, "dimensions") if fields.get("dimensions") else (r1 - r0, c1 - c0)
         if not (0 <= rows - (r1 - r0) <= 1 and 0 <= columns - (c1 - c0) <= 1):
@@ -132,21 +134,36 @@ def _sample(root: Path, row: Row, split: str) -> Sample:
     )  # fmt: skip
 
 
-def _nested(plan: Mapping[str, Any], path: Path, split: str) -> Iterator[Row]:
+def _objects(row: Row, field: str) -> list[Mapping[str, Any]]:
+    """A field as a list of objects; a missing one is empty."""
+    value = row.fields.get(field)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(part, Mapping) for part in value):
+        raise row.bad(field, "is no list of objects")
+    return value
+
+
+def _nested(plan: Row, split: str) -> Iterator[Row]:
     """The rows of a plan that nests tasks, cases and slices."""
-    if not isinstance(plan["tasks"], list) or split not in CASES:
-        raise InputError(f"{path} has no list of 'tasks', or its split is none of {', '.join(CASES)}: '{split}'")
-    for task in plan["tasks"]:
-        names = task.get("labels_map") or {}
-        for case in (case for key in CASES[split] for case in task.get(key) or []):
-            shape = (case.get("image_file_info") or {}).get("array_size") or [0, 0, 0]
+    if split not in CASES:
+        raise InputError(f"{plan.where}: a nested plan has no split '{split}'; there is: {', '.join(CASES)}")
+    for task in _objects(plan, "tasks"):
+        names = task.get("labels_map")
+        parts = [case for key in CASES[split] for case in _objects(Row(f"{plan.where}, task", task), key)]
+        for fields in parts:
+            case = Row(f"{plan.where}, case {fields.get('case_ID')}", fields)
+            info = fields.get("image_file_info")
+            shape = info.get("array_size") if isinstance(info, Mapping) else None
             for letter, axis in AXES.items():
-                for entry in case.get(f"slice_profiles_{letter}") or []:
-                    size = [side for other, side in enumerate(shape) if other != axis]
-                    shared = {"taskID": task.get("task_ID"), "image_file": case.get("image_file")}
-                    fields = {**shared, "slice_dim": axis, "image_size_2d": size, **entry}
-                    fields["label"] = names.get(str(fields.get("label")), fields.get("label"))
-                    yield Row(f"{path}, case {case.get('case_ID')}", fields)
+                for entry in _objects(case, f"slice_profiles_{letter}"):
+                    row: dict[str, Any] = {"taskID": task.get("task_ID"), "image_file": fields.get("image_file")}
+                    if isinstance(shape, list):
+                        row["image_size_2d"] = [side for other, side in enumerate(shape) if other != axis]
+                    row |= {"slice_dim": axis, **entry}
+                    if isinstance(names, Mapping):
+                        row["label"] = names.get(str(row.get("label")), row.get("label"))
+                    yield Row(case.where, row)
 
 
 def open_medvision(root: Path, split: str) -> Iterator[Sample]:
@@ -155,7 +172,7 @@ def open_medvision(root: Path, split: str) -> Iterator[Sample]:
     for path in sorted(root.glob("benchmark_plan_*.json*")):
         first = next(read_rows(path), None)
         if first is not None and "tasks" in first.fields:
-            for row in _nested(first.fields, path, split):
+            for row in _nested(first, split):
                 yield _sample(root, row, split)
             continue
         for row in read_rows(path):

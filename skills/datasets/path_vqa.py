@@ -15,7 +15,7 @@ from pathlib import Path
 from fiducial.skills.datasets.medmultipoints import row_picture
 from fiducial.skills.datasets.pictures import inside, read_named
 from fiducial.skills.datasets.questions import question_ask
-from fiducial.skills.datasets.rows import Row, find_file, read_rows
+from fiducial.skills.datasets.rows import Row, read_shards
 from fiducial.skills.datasets.sample import Sample
 
 
@@ -36,8 +36,8 @@ def _sample(root: Path, row: Row, number: int, split: str) -> Sample:
 
 def open_path_vqa(root: Path, split: str) -> Iterator[Sample]:
     """Stream the questions of a published split (``train``, ``val``, ``test``)."""
-    path = find_file(
+    rows = read_shards(
         root, f"qas/{split}/{split}_qa.pkl", f"**/{split}_qa.pkl", f"{split}*.jsonl", f"data/{split}*.parquet"
     )
-    for number, row in enumerate(read_rows(path), 1):
+    for number, row in enumerate(rows, 1):
         yield _sample(root, row, number, split)

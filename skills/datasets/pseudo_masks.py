@@ -67,12 +67,13 @@ def load_clipseg(name: str = CLIPSEG) -> TextSegmenter:
     folder = Path(name) if Path(name).is_dir() else hub_folder(name)
     try:
         processor = CLIPSegProcessor.from_pretrained(folder)
-        model, info = CLIPSegForImageSegmentation.from_pretrained(
+        loaded: Any = CLIPSegForImageSegmentation.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         why = str(error).partition("\n")[0]
         raise InputError(f"cannot load '{name}' as CLIPSeg ({why}); give a folder with its files") from None
+    model, info = loaded
     if info["missing_keys"] or info["mismatched_keys"]:
         first = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))[0]
         raise InputError(f"'{name}' lacks the weight '{first}' of a CLIPSeg; give the whole model")

@@ -200,10 +200,21 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise _unreadable(path, error, f"{suffix[1:]} after row {number}") from None
 
 
-def find_file(root: Path, *patterns: str) -> Path:
-    """The first file below root that fits one of the patterns, in their order. Raises InputError naming them."""
+def find_files(root: Path, *patterns: str) -> list[Path]:
+    """All files below root that fit the first of the patterns that any fits. Raises InputError naming the patterns."""
     for pattern in patterns:
         found = sorted(path for path in root.glob(pattern) if path.is_file())
         if found:
-            return found[0]
+            return found
     raise InputError(f"{root} has no {' or '.join(patterns)}; give the folder of the data set as it is published")
+
+
+def find_file(root: Path, *patterns: str) -> Path:
+    """The first of ``find_files``."""
+    return find_files(root, *patterns)[0]
+
+
+def read_shards(root: Path, *patterns: str) -> Iterator[Row]:
+    """Stream the rows of a table that is published in one file or in several shards, such as ``train-*.parquet``."""
+    for path in find_files(root, *patterns):
+        yield from read_rows(path)

@@ -24,8 +24,10 @@ from fiducial.skills.base import (
 )
 from fiducial.skills.datasets.language import explain_prompt
 from fiducial.skills.families.llava import dialect
+from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.landmarks import regions_of_head
+from fiducial.tools.contradictions import Truth
 from fiducial.tools.record import Ellipse, Intent, Region
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[Found, Gene
     used = int((session.proposals.score[0] > 0).sum())
     evidence = session.proposals.label_scores[0, :used, LABELS.index(args.structure)].tolist()
     inclusion = session.model.inclusion(args.structure, evidence)
-    made = session.generate(skill, dialect.find_prompt(skill, args.structure), inclusion=inclusion)
+    made = session.generate(skill, dialect.find_prompt(skill, args.structure), decider=inclusion)
     slots = dialect.parse_slots(made.text, used)
     chosen = [] if slots is None else slots
     if args.exactly_count is not None:
@@ -134,9 +136,12 @@ def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
 
 
 def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
-    """Text that cites regions, from the record so far."""
+    """Text that cites regions, from the record so far: freely at first, later held to it, then also sampled."""
     prompt = explain_prompt(args.intent, args.answer, args.regions, args.width_px, args.height_px)
-    made = session.generate("explain", prompt, with_image=False, seed=None if args.attempt == 1 else args.attempt)
+    truth = Truth.of_parts(args.intent, args.answer, args.regions, args.width_px, args.height_px)
+    held = HeldToRecord(session.model.tokenizer, truth) if args.attempt > 1 else None
+    seed = args.attempt if args.attempt > 2 else None
+    made = session.generate("explain", prompt, with_image=False, decider=held, seed=seed)
     cited = list(dict.fromkeys(REGION_ID.findall(made.text)))
     confidence = sum(made.probabilities) / max(len(made.probabilities), 1)
     return ExplainResult(text=made.text, region_ids=cited, confidence=confidence)

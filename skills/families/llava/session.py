@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from pydantic import BaseModel
 from torch import Tensor
-from transformers import LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from fiducial.skills.base import DomainEvidence
-from fiducial.skills.families.llava.inclusion import Inclusion
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.prompting import prompt_ids
@@ -123,13 +122,13 @@ class LlavaSession:
         *,
         with_image: bool = True,
         allowed: Callable[[list[int]], list[int]] | None = None,
-        inclusion: Inclusion | None = None,
+        decider: LogitsProcessor | None = None,
         seed: int | None = None,
     ) -> Generated:
         """Greedy generation with the skill's adapter, or sampling where a seed is given.
 
-        allowed: from the ids generated so far to those that may follow (constrained decoding); inclusion: decides
-        a list of slots.
+        allowed: from the ids generated so far to those that may follow (constrained decoding); decider: rules on
+        the scores of each next token (a list of slots, a text held to the record).
         """
         model, tokenizer = self.model.peft, self.model.tokenizer
         tokens = self._encoded[0].hidden_states[-1] if with_image else None
@@ -144,7 +143,7 @@ class LlavaSession:
                 max_new_tokens=MAX_NEW_TOKENS,
                 do_sample=seed is not None,
                 prefix_allowed_tokens_fn=None if allowed is None else lambda _, done: allowed(done.tolist()),
-                logits_processor=None if inclusion is None else LogitsProcessorList([inclusion]),
+                logits_processor=None if decider is None else LogitsProcessorList([decider]),
                 return_dict_in_generate=True,
                 output_scores=True,
                 pad_token_id=tokenizer.pad_token_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -193,6 +194,21 @@ def test_medmultipoints_records_give_five_questions(tmp_path: Path) -> None:
     (tmp_path / "records.jsonl").write_text(json.dumps(RECORD | {"count": None}))
     with pytest.raises(InputError, match=r"records\.jsonl, row 1: the field 'count'"):
         list(open_medmultipoints(tmp_path, "all"))
+
+
+def test_medmultipoints_as_published_holds_its_images(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="Arrow files are read with pyarrow, which is not installed")
+    data = io.BytesIO()
+    PILImage.new("RGB", (64, 48)).save(data, "PNG")
+    table = pyarrow.Table.from_pylist([RECORD | {"image": {"bytes": data.getvalue(), "path": None}}] * 2)
+    for shard in range(2):
+        name = f"kvasir-points_datasets_script-train-0000{shard}-of-00002.arrow"
+        with pyarrow.ipc.new_stream(tmp_path / name, table.schema) as to:
+            to.write_table(table)
+    first, *others = open_medmultipoints(tmp_path, "all")
+    assert len(others) == 3
+    assert first.pixels().shape == (48, 64, 3)
+    assert tasks(first)[0] == "point"
 
 
 def chat_line(task: str, answer: str, image: str = "a.png") -> str:
