@@ -205,3 +205,43 @@ def test_a_qform_that_drifts_from_the_sform_is_a_contradiction(tmp_path: Path) -
     opened = open_image(tmp_path / "a.nii")
     assert opened.stored_to_world is None
     assert any("contradicts itself" in note for note in opened.notes)
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_header_with_extensions_opens_as_one_without(tmp_path: Path, kind: Any, ending: str) -> None:
+    image = kind(VOLUME, OBLIQUE)
+    image.header.set_xyzt_units("mm")
+    plain, extended = tmp_path / f"plain{ending}", tmp_path / f"extended{ending}"
+    nibabel.save(image, plain)
+    # Longer than the part of the file that the header alone takes, as label tables in XML are; and a second one.
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"<table>" + b"x" * 5000))
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"short"))
+    nibabel.save(image, extended)
+    longer, shorter = (open_image(path, plane="coronal", index=3) for path in (extended, plain))
+    assert np.array_equal(longer.values, shorter.values)  # type: ignore[arg-type]
+    assert longer.info.scale == shorter.info.scale is not None
+    assert longer.stored_to_world is not None and shorter.stored_to_world is not None
+    corners = [(0, 0), (6, 8)]
+    assert np.array_equal(longer.stored_to_world.points(corners), shorter.stored_to_world.points(corners))
+
+
+def test_an_extension_that_claims_more_than_the_file_is_damage(tmp_path: Path) -> None:
+    image = nibabel.Nifti1Image(VOLUME, OBLIQUE)
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"short"))
+    nibabel.save(image, tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    raw[352:356] = np.int32(2**31 - 16).tobytes()  # esize
+    (tmp_path / "a.nii").write_bytes(raw)
+    with pytest.raises(InputError, match="damaged or cut short"):
+        open_image(tmp_path / "a.nii")
+
+
+def test_a_real_segmentation_with_an_extension_opens() -> None:
+    path = Path(__file__).resolve().parents[3] / "shared/data/ct/nifti/example_seg.nii.gz"
+    if not path.exists():
+        pytest.skip("needs ../shared/data/ct/nifti beside the repository")
+    file: Any = nibabel.load(path)
+    assert file.header.extensions
+    image = open_image(path, plane="sagittal", index=60)
+    assert np.array_equal(image.values, np.asarray(file.dataobj)[60].T)  # type: ignore[arg-type]

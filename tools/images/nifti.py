@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -36,7 +35,8 @@ def decode_nifti(file: BinaryIO, request: Request, gzipped: bool) -> Decoded:
     stream.seek(0)
     kind: Any = nibabel.Nifti2Image if second else nibabel.Nifti1Image
     try:
-        written = kind.header_class.from_fileobj(io.BytesIO(head), check=False)
+        # The fields alone: from_fileobj would read on into the header's extensions, which `head` cuts short.
+        written = kind.header_class(head[: kind.header_class.template_dtype.itemsize], check=False)
         volume = kind.from_stream(stream)
         _require_volume(file, volume, gzipped)
         opened = _volume(volume, request.frame or 0, _repaired(written))
