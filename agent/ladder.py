@@ -22,12 +22,14 @@ class Reading:
     """What one source says of a structure. regions: as the checks left them, accepted and rejected.
 
     readable: False where a model wrote what could not be read; then that nothing was found is no finding of nothing.
+    expected: how many the source expects, over all its candidates, named or not; None if it does not say.
     """
 
     source: str
     regions: tuple[Region, ...]
     confidence: float = 0.0
     readable: bool = True
+    expected: float | None = None
 
     @property
     def kept(self) -> tuple[Region, ...]:
@@ -51,7 +53,8 @@ def find(run: Run, structure: str, skill: str, exactly: int | None = None, sessi
     if not result.parsed:
         run.check("output_parsed", "warn", f"what {skill} said of {phrases.name(structure)} is not well-formed")
     readable = result.parsed or bool(result.regions)
-    return Reading(skill, sift(run, structure, result.regions), result.confidence, readable)
+    regions = sift(run, structure, result.regions)
+    return Reading(skill, regions, result.confidence, readable, result.expected_count)
 
 
 def sift(run: Run, structure: str, regions: Iterable[Region]) -> tuple[Region, ...]:
@@ -149,8 +152,7 @@ def _holds(region: Region, point: PointXY) -> bool:
 
 def _classical(run: Run, structure: str) -> Reading:
     """Segmentation without a model: an independent reading, whose scores are no probabilities."""
-    from fiducial.agent.outline import stored_rgb_u8
     from fiducial.tools.segment.find_cells import find_cells
 
-    cells = run.call("find_cells", "tool", partial(find_cells, stored_rgb_u8(run.context.image), structure))
+    cells = run.call("find_cells", "tool", partial(find_cells, run.context.image.stored_rgb_u8, structure))
     return Reading("classical", sift(run, structure, cells), 0.5)

@@ -55,7 +55,11 @@ LADDERS: Ladders = {
 
 
 class Policy(Part):
-    """Thresholds (probabilities unless said otherwise), bounds and ladders of the controller."""
+    """Thresholds (probabilities unless said otherwise), bounds and ladders of the controller.
+
+    unconfirmed_by_decoding: structures whose count is not confirmed by decoding held to it; counted_by_expectation:
+    those whose number is told best by the sum of all candidates' probabilities, on images kept back from training.
+    """
 
     understand_confidence: Fraction = 0.5
     typicality: Fraction = 0.02
@@ -65,6 +69,7 @@ class Policy(Part):
     region_floor_of: dict[str, Fraction] = Field(default_factory=dict)
     region_confident: Fraction = 0.6
     unconfirmed_by_decoding: frozenset[str] = frozenset()
+    counted_by_expectation: frozenset[str] = frozenset()
     count_difference: Annotated[int, Field(ge=0)] = 1
     count_difference_relative: Fraction = 0.15
     same_place_iou: Fraction = 0.5

@@ -46,6 +46,8 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
     readings = [first]
     numbers = {"claim": claimed} if claimed is not None else {}
     numbers[first.source] = first.count
+    if (settled := _expected(run, structure, claimed, first)) is not None:
+        return settled
     if claimed == first.count and first.readable:
         return Settled(first, spread=(first.count, first.count))
     confirms = structure not in run.policy.unconfirmed_by_decoding
@@ -67,6 +69,32 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
     if claimed is not None and first.readable and run.policy.close(claimed, first.count):
         return Settled(first, "count_uncertain", detail, spread=_spread(numbers), readings=told)
     return Settled(None, "count_contradicted", detail, spread=_spread(numbers), first=first, readings=told)
+
+
+def _expected(run: Run, structure: str, claimed: int | None, first: Reading) -> Settled | None:
+    """The number that is expected over all candidates, each in or out by its probability.
+
+    None where the policy does not count so, or if not so many stand. Where many are uncertain, the number of those likelier than not is no good estimate of how many there are.
+    """
+    if structure not in run.policy.counted_by_expectation or first.expected is None:
+        return None
+    number = round(first.expected)
+    reading = first if first.count == number else find(run, structure, finder(run, structure), exactly=number)
+    if reading.count != number:
+        return None
+    numbers = {"claim": claimed} if claimed is not None else {}
+    numbers |= {first.source: first.count, "expected": number}
+    said = ", ".join(f"{source} {told}" for source, told in numbers.items())
+    agree = claimed is None or claimed == number or run.policy.close(claimed, number)
+    return Settled(
+        reading,
+        None if agree else "count_uncertain",
+        "" if agree else f"the readings of the number of {phrases.name(structure)} differ: {said}",
+        revised=None if claimed == number else f"the number expected over all candidates of {first.source}",
+        spread=_spread(numbers),
+        first=first,
+        readings=tuple(numbers.items()),
+    )
 
 
 def _spread(numbers: dict[str, int]) -> tuple[int, int]:

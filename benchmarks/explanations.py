@@ -24,7 +24,8 @@ from fiducial.benchmarks.common import (
     table,
     write,
 )
-from fiducial.tools.claims import claims, contradictions
+from fiducial.tools.claims import claims
+from fiducial.tools.contradictions import Truth, contradictions
 from fiducial.tools.record import Record
 from fiducial.tools.structures import structures
 
@@ -45,7 +46,7 @@ def agreement(text: str, record: Record) -> tuple[int, int]:
     """
     said, known = set(claims(text)), {r.id for r in record.accepted}
     of_none = [c for c in said if c.kind in ("region", "label", "place") and c.subject not in known]
-    other = [problem for problem in contradictions(text, record) if not problem.startswith("cites ")]
+    other = [problem for problem in contradictions(text, Truth.of_record(record)) if not problem.startswith("cites ")]
     return max(0, len(said) - len(of_none) - len(other)), len(said)
 
 

@@ -124,6 +124,9 @@ class FindResult(_Typed):
     confidence: float = Field(description="Mean probability of the decisions taken", json_schema_extra=_P)
     parsed: bool = Field(description="Whether the model's text was well-formed")
     text: str = Field(description="The model's own text")
+    expected_count: float | None = Field(
+        default=None, ge=0, description="Expected number: the sum of the probabilities of all candidates, named or not"
+    )
 
 
 class ExplainArgs(_Typed):
@@ -134,7 +137,7 @@ class ExplainArgs(_Typed):
     regions: list[Region] = Field(description="The accepted regions it rests on, with their ids in the record")
     width_px: int = Field(description="Width of the image, for words such as upper left")
     height_px: int = Field(description="Height of the image")
-    attempt: int = Field(default=1, description="1 decodes greedily; later attempts sample with this as the seed")
+    attempt: int = Field(default=1, description="1 decodes freely, 2 held to the record, later ones also sample")
 
 
 class ExplainResult(_Typed):

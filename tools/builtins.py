@@ -19,7 +19,7 @@ def fiducial_tools() -> list[ToolSpec]:
 def fiducial_checks() -> list[CheckSpec]:
     """The checks of this room, in the order in which they run within their stage."""
     from fiducial.tools.checks import claims, coordinates, duplicates, landmarks, relations, sizes
-    from fiducial.tools.claims import CHECKS as EXPLANATION
+    from fiducial.tools.contradictions import CHECKS as EXPLANATION
 
     of_regions = [*coordinates.CHECKS, *duplicates.CHECKS, *landmarks.CHECKS, *relations.CHECKS]
     return [*of_regions, *claims.CHECKS, *EXPLANATION, *sizes.CHECKS]

@@ -1,22 +1,17 @@
-"""What an explanation claims, read from its text, and where that contradicts the record.
+"""What an explanation claims, read from its text.
 
 A small reader of plain English, not a parser: numbers (also in words), region ids and ranges of ids, structures,
-positions of ids, what most of them do, absence, the kind of the image. It is strict: a number that stands for nothing
-in the record is a contradiction. An omission is none.
+positions of ids, what most of them do, absence, the kind of the image.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from fiducial.tools.hooks import CheckOutcome, CheckSpec
-from fiducial.tools.positions import PLACE_WORDS, half_shares, is_spread, place_of
-from fiducial.tools.record import Check, Record, Region
-from fiducial.tools.structures import DOMAIN_NAMES, members, structures
+from fiducial.tools.structures import structures
 
 NUMBER_WORDS = [
     "zero",
@@ -273,117 +268,3 @@ def claims(text: str) -> tuple[Claim, ...]:
         out += reading.read()
         subject = reading.subject
     return tuple(out)
-
-
-@dataclass(frozen=True)
-class _Truth:
-    """What the record says that an explanation may be about."""
-
-    record: Record
-    regions: dict[str, Region]
-    asked: frozenset[str]
-
-    def of(self, key: str | None) -> list[Region]:
-        """Accepted regions of a structure (of any: None or ``region``) that are not parts of another."""
-        labels = set(members(key)) if key in structures() else None
-        return [r for r in self.regions.values() if r.parent_id is None and (labels is None or r.label in labels)]
-
-    def known_numbers(self) -> set[int]:
-        """The numbers that a text may give without saying of what."""
-        value = self.record.answer.value if self.record.answer else None
-        keys = [key for key in structures() if self.asked & set(members(key))]
-        numbers = {len(self.of(None)), *(len(self.of(key)) for key in keys)}
-        return numbers | ({value} if isinstance(value, int) and not isinstance(value, bool) else set())
-
-
-def contradictions(text: str, record: Record) -> list[str]:
-    """Each claim of the text that the record does not bear out, in words; empty if the two agree."""
-    intent = record.understanding.intent if record.understanding else None
-    asked = {m for key in (intent.structure, intent.other_structure) if key for m in members(key)} if intent else set()
-    accepted = {r.id: r for r in record.accepted}
-    labels = {r.label for r in accepted.values() if r.label in structures()}
-    truth = _Truth(record, accepted, frozenset(asked or labels))
-    problems = (_problem(claim, truth) for claim in claims(text))
-    return list(dict.fromkeys(problem for problem in problems if problem))
-
-
-def _problem(claim: Claim, truth: _Truth) -> str | None:
-    return _READERS.get(claim.kind, _structure_problem)(claim, truth)
-
-
-def _number_problem(claim: Claim, truth: _Truth) -> str | None:
-    known = truth.known_numbers()
-    return None if claim.value in known else f"says {claim.value}; the record has {', '.join(map(str, sorted(known)))}"
-
-
-def _structure_problem(claim: Claim, truth: _Truth) -> str | None:
-    """Counts, listings of ids, presence and absence of a structure (or of regions in general)."""
-    subject, found = claim.subject, len(truth.of(claim.subject))
-    name = structures()[subject].plural if subject in structures() else "regions"
-    if subject in structures() and not truth.asked & set(members(str(subject))):
-        return f"speaks of {name}, which the record is not about"
-    if claim.kind in ("count", "listed"):
-        return None if claim.value == found else f"gives {claim.value} {name}; the record has {found}"
-    claimed, answer = claim.kind == "presence", truth.record.answer
-    if not claimed and not found and answer is not None and answer.value is True:
-        return f"says that there are no {name}; the answer is yes"
-    said = f"says that there are {'' if claimed else 'no '}{name}"
-    return None if claimed == bool(found) else f"{said}; the record has {found}"
-
-
-def _region_problem(claim: Claim, truth: _Truth) -> str | None:
-    region = truth.regions.get(str(claim.subject))
-    if region is None:
-        rejected = any(r.id == claim.subject for r in truth.record.regions)
-        return f"cites {claim.subject}, which {'was rejected' if rejected else 'the record does not have'}"
-    if claim.kind == "label":
-        own = next((r.label for r in truth.record.regions if r.id == region.parent_id), region.label)
-        if not {region.label, own} & set(members(str(claim.value))):
-            return (
-                f"calls {region.id} a {structures()[str(claim.value)].name}; it is a {region.label.replace('_', ' ')}"
-            )
-    if claim.kind == "place":
-        place = place_of(region, truth.record.image.width_px, truth.record.image.height_px)
-        if claim.value in PLACE_WORDS and claim.value != place:
-            return f"places {region.id} at the {claim.value}; it is at the {place}"
-    return None
-
-
-def _distribution_problem(claim: Claim, truth: _Truth) -> str | None:
-    regions, image = truth.of(claim.subject), truth.record.image
-    if claim.value == "spread":
-        return None if is_spread(regions, image.width_px, image.height_px) else "calls the regions spread; they are not"
-    half = {"top": "upper", "bottom": "lower"}.get(word := str(claim.value).removeprefix("most "), word)
-    share = half_shares(regions, image.width_px, image.height_px).get(half, 0.0)
-    return None if share > 0.5 else f"says that most are in the {half} half; {share:.0%} are"
-
-
-def _kind_problem(claim: Claim, truth: _Truth) -> str | None:
-    answer = truth.record.answer
-    domains = {structures()[key].domain for key in truth.asked}
-    own = {str(answer.value)} if answer is not None and answer.scope == "image" else domains
-    holds = claim.value in own
-    if holds == (claim.kind == "image_kind"):
-        return None
-    said = "calls the image" if claim.kind == "image_kind" else "says that the image is not"
-    return f"{said} a {DOMAIN_NAMES[str(claim.value)]}, against the record"
-
-
-_READERS: dict[str, Callable[[Claim, _Truth], str | None]] = {
-    **dict.fromkeys(("region", "label", "place"), _region_problem),
-    **dict.fromkeys(("image_kind", "not_kind"), _kind_problem),
-    "number": _number_problem,
-    "distribution": _distribution_problem,
-}
-
-
-def explanation_agrees(record: Record) -> CheckOutcome | None:
-    """Every claim of the explanation (numbers, regions, kinds, positions, absence) agrees with the record."""
-    if record.explanation is None:
-        return None
-    problems = contradictions(record.explanation.text, record)
-    detail = "; ".join(problems) if problems else f"{len(claims(record.explanation.text))} claims agree with the record"
-    return CheckOutcome(Check(name="explanation_agrees", outcome="fail" if problems else "pass", detail=detail))
-
-
-CHECKS = [CheckSpec("explanation_agrees", str(explanation_agrees.__doc__), "explain", explanation_agrees)]

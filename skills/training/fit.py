@@ -100,7 +100,6 @@ class TokenTrainer(Trainer):
         out = model(inputs_embeds=embedded, attention_mask=inputs["attention_mask"], labels=inputs["labels"])
         return (out.loss, out) if return_outputs else out.loss
 
-
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         """The weights of a checkpoint, every one of them.
 

@@ -11,7 +11,7 @@ from typing import cast
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from fiducial.skills.base import FindArgs, FindResult, Session
+from fiducial.skills.base import CountResult, FindArgs, FindResult, Session, SubjectArgs
 from fiducial.skills.datasets.sample import Sample
 from fiducial.skills.families.llava.family import LlavaModel, load_llava
 from fiducial.skills.families.llava.inclusion import Rule
@@ -82,18 +82,38 @@ def scores(samples: Iterable[Sample], base: Path, adapters: Path) -> dict[str, n
     return {structure: np.stack([row[structure] for row in found]) for structure in CELLS}
 
 
+def count_errors(samples: Iterable[Sample], model: LlavaModel) -> dict[str, tuple[float, float]]:
+    """For every structure the mean absolute error of the count skill, and of the number expected over all slots."""
+    errors: dict[str, list[tuple[float, float]]] = {structure: [] for structure in CELLS}
+    for sample in samples:
+        session = model.open(in_memory(sample))
+        for structure, rows in errors.items():
+            claim = cast(CountResult, session.perform("count", SubjectArgs(structure=structure))).count
+            expected = ranked(session, structure).expected_count
+            truth = len(sample.of(structure))
+            rows.append((abs((claim or 0) - truth), abs(round(expected or 0.0) - truth)))
+    return {
+        k: (float(np.mean([a for a, _ in rows])), float(np.mean([b for _, b in rows]))) for k, rows in errors.items()
+    }
+
+
 def tune_inclusion(base: Path, adapters: Path, root: Path) -> dict[str, Rule]:
     """Choose and write the rules into the base's ``calibration.json``; only real held-out smears count.
 
-    The F1 of a few dozen images is rough: of its 3×3 neighbourhood's mean the best is taken.
+    The F1 of a few dozen images is rough: of its 3×3 neighbourhood's mean the best is taken. A structure is counted
+    by expectation where that errs less than the count skill.
     """
-    held = (s for s in corpus(root, "train", "calibrate", phantoms=0, drawn=0) if s.kind == "blood_smear")
+    held = [s for s in corpus(root, "train", "calibrate", phantoms=0, drawn=0) if s.kind == "blood_smear"]
     chosen = {}
     for structure, f1 in scores(held, base, adapters).items():
         row, column = np.unravel_index(uniform_filter(f1, 3, mode="nearest").argmax(), f1.shape)
         chosen[structure] = Rule(float(GRID[column]), float(WEIGHTS[row]))
+    model = load_llava(base, adapters)
+    model.calibration = replace(model.calibration, inclusion=chosen)
+    errors = count_errors(held, model)
     path = base / "calibration.json"
-    rules = {structure: asdict(rule) for structure, rule in chosen.items()}
-    document = {**json.loads(path.read_text(encoding="utf-8")), "inclusion": rules}
+    document = json.loads(path.read_text(encoding="utf-8"))
+    document["inclusion"] = {structure: asdict(rule) for structure, rule in chosen.items()}
+    document["policy"]["counted_by_expectation"] = [k for k, (claim, expected) in errors.items() if expected < claim]
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return chosen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fiducial.agent.policy import Policy
 from fiducial.tests.agent.recordings import (
     HEAD,
     SMEAR,
@@ -92,6 +93,24 @@ def test_small_difference_is_partial_with_the_number_of_regions(ask: Recorded) -
     record = ask(count_of(11, boxes(*grid(10)), boxes(*grid(9)), point=points(*middles(7))))
     assert (status(record), codes(record)) == ("partial", ["count_uncertain"])
     assert (record.answer.value, len(record.accepted)) == (10, 10)
+
+
+@pytest.mark.parametrize(("claimed", "verdict"), [(5, "answered"), (1, "partial")])
+def test_a_structure_may_be_counted_by_what_is_expected_of_all_candidates(
+    ask: Recorded, claimed: int, verdict: str
+) -> None:
+    asker = ask.asker(count_of(claimed, {**boxes(*grid(3)), "expected_count": 4.4}, boxes(*grid(4))))
+    asker.policy = Policy(counted_by_expectation=frozenset({"platelet"}), count_difference=1)
+    record = asker.ask(ask.picture, "how many?")
+    assert (status(record), record.answer.value, len(record.accepted)) == (verdict, 4, 4)
+    assert "claim" in next(c for c in record.checks if c.name == "answer_revised").detail
+
+
+def test_an_expected_number_that_cannot_be_pointed_at_counts_for_nothing(ask: Recorded) -> None:
+    asker = ask.asker(count_of(3, {**boxes(*grid(3)), "expected_count": 6.0}, boxes(*grid(5))))
+    asker.policy = Policy(counted_by_expectation=frozenset({"platelet"}))
+    record = asker.ask(ask.picture, "how many?")
+    assert (status(record), record.answer.value) == ("answered", 3)
 
 
 def test_zoomed_crops_are_joined(ask: Recorded) -> None:

@@ -13,12 +13,14 @@ import torch
 
 from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, SubjectArgs, UnderstandArgs
 from fiducial.skills.families.llava import dialect
+from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.training.tasks import SKILLS
+from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import registry
 from fiducial.tools.images.open_image import open_image
-from fiducial.tools.record import Answer, Intent
+from fiducial.tools.record import Answer, Intent, Region
 
 if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
@@ -104,6 +106,7 @@ def test_each_adapter_speaks_for_itself(tiny_model: LlavaModel, smear: Sample, p
 def test_without_an_adapter_it_is_the_base_that_speaks(
     tiny_model: LlavaModel, tiny_base: Path, smear: Sample, picture: Picture
 ) -> None:
+    from fiducial.skills.families.llava.model import embed
     from fiducial.skills.families.llava.processing import pixel_values
     from fiducial.tests.skills.tiny import load_base
 
@@ -111,7 +114,8 @@ def test_without_an_adapter_it_is_the_base_that_speaks(
     base = load_base(tiny_base)
     ids = torch.tensor([prompt_ids(tiny_model.tokenizer, "detect red_cell", 16)])
     with torch.no_grad():
-        logits = base(input_ids=ids, pixel_values=pixel_values(smear.pixels(), 192, 144)[0]).logits[0, -1]
+        tokens = base.model.vision_tower(pixel_values(smear.pixels(), 192, 144)[0]).hidden_states[-1]
+        logits = base(inputs_embeds=embed(base, ids, tokens)).logits[0, -1]
     assert torch.allclose(steps(off, "detect"), logits.softmax(-1), atol=1e-5)
 
 
@@ -207,13 +211,27 @@ def test_every_question_is_decoded_within_the_grammar(tiny_model: LlavaModel, sm
     assert dialect.render_intent(result.intent) == " ".join(result.text.split())
 
 
-def test_a_later_attempt_to_explain_samples_by_its_number(
+def test_later_attempts_to_explain_are_held_to_the_record_and_sample_by_their_number(
     tiny_model: LlavaModel, smear: Sample, picture: Picture
 ) -> None:
     session = tiny_model.open(open_image(picture(smear.pixels())))
-    second, third = (ARGS["explain"].model_copy(update={"attempt": n}) for n in (2, 3))
-    assert session.perform("explain", second) == session.perform("explain", second)
-    assert session.perform("explain", second) != session.perform("explain", third)
+    third, fourth = (ARGS["explain"].model_copy(update={"attempt": n}) for n in (3, 4))
+    assert session.perform("explain", third) == session.perform("explain", third)
+    assert session.perform("explain", third) != session.perform("explain", fourth)
+
+
+def test_a_word_against_the_record_is_not_decoded(tiny_model: LlavaModel) -> None:
+    tokenizer = tiny_model.tokenizer
+    region = Region(id="R1", label="platelet", kind="box", box_xyxy_px=(0, 0, 9, 9), score=1, skill="detect")
+    truth = Truth.of_parts(Intent(task="count", structure="platelet"), None, [region], 90, 90)
+    said = tokenizer("R1 lies at the", add_special_tokens=False)["input_ids"]
+    words = {word: tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in ("top", "left", "upper")}
+    scores = torch.full((1, len(tokenizer)), -9.0)
+    for score, token in enumerate(words.values(), 1):
+        scores[0, token] = -score
+    held = HeldToRecord(tokenizer, truth)
+    assert int(held(torch.tensor([said]), scores).argmax()) == words["upper"]
+    assert int(held(torch.tensor([[*said, words["upper"]]]), scores).argmax()) == words["left"]
 
 
 def test_an_unknown_skill_and_a_missing_adapter(tiny_model: LlavaModel, smear: Sample, picture: Picture) -> None:

@@ -10,7 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from fiducial.skills.datasets.language import explain_prompt, explanation_words, write_explanation
-from fiducial.tools.claims import PLACE_PHRASES, Claim, claims, contradictions, explanation_agrees
+from fiducial.tools.claims import PLACE_PHRASES, Claim, claims
+from fiducial.tools.contradictions import Truth, explanation_agrees, may_go_on
+from fiducial.tools.contradictions import contradictions as contradictions_of
 from fiducial.tools.hooks import registry
 from fiducial.tools.positions import PLACE_WORDS, distribution, place_of
 from fiducial.tools.record import Answer, Ellipse, Explanation, ImageInfo, Intent, Record, Region, Understanding
@@ -67,6 +69,10 @@ def records(draw: st.DrawFn) -> Record:
     return record_of(intent, regions, {"presence": number > 0, "count": number, "location": number}.get(task))
 
 
+def contradictions(text: str, record: Record) -> list[str]:
+    return contradictions_of(text, Truth.of_record(record))
+
+
 def written(record: Record, seed: int) -> str:
     assert record.understanding and record.answer
     return write_explanation(record.understanding.intent, record.answer, record.regions, W, H, random.Random(seed))
@@ -82,6 +88,27 @@ def test_the_generators_texts_agree_with_the_record_and_use_its_words(record: Re
     assert set(re.findall(r"\w+|[^\w\s]", f"{text} {prompt}".lower())) <= explanation_words()
     cited = {str(c.subject) for c in claims(text) if c.kind == "region"}
     assert cited <= {r.id for r in record.accepted}
+
+
+@settings(deadline=None, max_examples=60)
+@given(records(), st.integers(0, 10**6))
+def test_a_text_that_agrees_with_the_record_may_be_written_word_by_word(record: Record, seed: int) -> None:
+    text, truth = written(record, seed), Truth.of_record(record)
+    ends = [match.end() for match in re.finditer(r"\w+|[^\w\s]", text)]
+    assert all(may_go_on(text[:end], truth) for end in ends)
+
+
+def test_a_word_that_contradicts_the_record_may_not_be_written() -> None:
+    truth = Truth.of_record(record_of(Intent(task="count", structure="white_cell"), few([6, 1]), 2))
+    assert may_go_on("There are two white blood cells. R1 lies in the lower", truth)
+    for bad in (
+        "There are three white",
+        "R3",
+        "R1 lies in the upper",
+        "R1 lies in the lower right",
+        "R2 lies on the left",
+    ):
+        assert not may_go_on(f"{bad} blood cells" if bad.endswith("white") else bad, truth), bad
 
 
 def few(places: list[int], label: str = "white_cell") -> list[Region]:

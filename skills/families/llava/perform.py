@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -66,11 +67,29 @@ def count(session: LlavaSession, args: SubjectArgs) -> CountResult:
     return CountResult(count=number, confidence=made.confidence, parsed=number is not None, text=made.text)
 
 
-Found = list[tuple[int, float]]
+@dataclass(frozen=True)
+class Found:
+    """slots: those named, with their probabilities, best first; made: the text; expected: the sum over all slots."""
+
+    slots: list[tuple[int, float]]
+    made: Generated
+    parsed: bool
+    expected: float
+
+    def result(self, regions: list[Region]) -> FindResult:
+        """These regions as the skill's result."""
+        confidence = sum(p for _, p in self.slots) / len(self.slots) if self.slots else 1.0
+        return FindResult(
+            regions=regions,
+            confidence=confidence,
+            parsed=self.parsed,
+            text=self.made.text,
+            expected_count=self.expected,
+        )
 
 
-def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[Found, Generated, bool]:
-    """The slots named, with their inclusion probabilities, best first; with ``exactly_count`` the likeliest so many."""
+def find(session: LlavaSession, skill: str, args: FindArgs) -> Found:
+    """The slots that the decoder names, or with ``exactly_count`` the likeliest so many."""
     used = int((session.proposals.score[0] > 0).sum())
     evidence = session.proposals.label_scores[0, :used, LABELS.index(args.structure)].tolist()
     inclusion = session.model.inclusion(args.structure, evidence)
@@ -80,13 +99,13 @@ def find(session: LlavaSession, skill: str, args: FindArgs) -> tuple[Found, Gene
     if args.exactly_count is not None:
         ranked = sorted(inclusion.probability, key=lambda s: (s not in chosen, -inclusion.probability[s]))
         chosen = ranked[: args.exactly_count]
-    found = sorted(((s, inclusion.probability[s]) for s in chosen), key=lambda pair: -pair[1])
-    return found, made, slots is not None
+    named = sorted(((s, inclusion.probability[s]) for s in chosen), key=lambda pair: -pair[1])
+    return Found(named, made, slots is not None, sum(inclusion.probability.values()))
 
 
 def detect(session: LlavaSession, args: FindArgs) -> FindResult:
     """Boxes."""
-    found, made, parsed = find(session, "detect", args)
+    found = find(session, "detect", args)
     boxes = session.stored_to_input.inverse().boxes_xyxy(session.proposals.box_xyxy_px[0].double().numpy())
     regions = [
         Region(
@@ -98,17 +117,17 @@ def detect(session: LlavaSession, args: FindArgs) -> FindResult:
             sigma_px=box_sigma_px(boxes[slot]),
             skill="detect",
         )
-        for i, (slot, p) in enumerate(found)
+        for i, (slot, p) in enumerate(found.slots)
     ]
-    return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
+    return found.result(regions)
 
 
 def point(session: LlavaSession, args: FindArgs) -> FindResult:
     """Points: the centres of the regions named."""
-    found, made, parsed = find(session, "point", args)
+    found = find(session, "point", args)
     boxes = session.stored_to_input.inverse().boxes_xyxy(session.proposals.box_xyxy_px[0].double().numpy())
     regions = []
-    for i, (slot, p) in enumerate(found):
+    for i, (slot, p) in enumerate(found.slots):
         x0, y0, x1, y1 = clipped(session, boxes[slot])
         regions.append(
             Region(
@@ -121,18 +140,18 @@ def point(session: LlavaSession, args: FindArgs) -> FindResult:
                 skill="point",
             )
         )
-    return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
+    return found.result(regions)
 
 
 def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
     """The head's ellipse and the ends of its axes."""
-    found, made, parsed = find(session, "landmark", args)
+    found = find(session, "landmark", args)
     regions: list[Region] = []
-    if found and args.structure == "head":
+    if found.slots and args.structure == "head":
         ellipse, spread = stored_ellipse(session, session.proposals.ellipse[0])
         sigma_px = session.model.calibration.head_sigma * math.sqrt(ellipse.semi_major_px * ellipse.semi_minor_px)
-        regions = regions_of_head(ellipse, found[0][1], sigma_px=max(sigma_px, spread))
-    return FindResult(regions=regions, confidence=mean(found), parsed=parsed, text=made.text)
+        regions = regions_of_head(ellipse, found.slots[0][1], sigma_px=max(sigma_px, spread))
+    return found.result(regions)
 
 
 def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
@@ -169,11 +188,6 @@ def stored_ellipse(session: LlavaSession, row: Tensor) -> tuple[Ellipse, float]:
     stored = session.stored_to_input.inverse().ellipse(ellipse)
     spread = float(session.proposals.ellipse_spread[0]) * math.sqrt(stored.semi_major_px * stored.semi_minor_px)
     return stored, spread
-
-
-def mean(found: list[tuple[int, float]]) -> float:
-    """Mean probability of the slots named; 1 where none was."""
-    return sum(p for _, p in found) / len(found) if found else 1.0
 
 
 PERFORM: dict[str, Callable[[LlavaSession, Any], BaseModel]] = {
