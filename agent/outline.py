@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.tools.record import Region
-
-if TYPE_CHECKING:
-    from fiducial.tools.images.image import Image
 
 
 def outline(run: Run, region: Region) -> Region:
@@ -32,7 +26,7 @@ def outline(run: Run, region: Region) -> Region:
 
 def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
     """A finer outline of a region, None where its kind has none, and whether there was a clear edge to refine it to."""
-    rgb_u8 = stored_rgb_u8(run.context.image)
+    rgb_u8 = run.context.image.stored_rgb_u8
     if region.box_xyxy_px is not None:
         from fiducial.tools.segment.segment_in_box import segment_in_box
 
@@ -50,12 +44,3 @@ def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
         update |= {"ellipse_px": refined.ellipse_px, "sigma_px": refined.sigma_px}
         return region.model_copy(update=update), not refined.refused
     return None, True
-
-
-def stored_rgb_u8(image: Image) -> NDArray[np.uint8]:
-    """The displayed pixels turned back to stored ones, (height_px, width_px, 3), the frame of every region."""
-    from fiducial.tools.images.orientation import NAMES, oriented
-
-    number = next(key for key, name in NAMES.items() if name == image.orientation)
-    # The two quarter turns undo each other; every other orientation undoes itself.
-    return oriented(image.rgb_u8, {6: 8, 8: 6}.get(number, number))

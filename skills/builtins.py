@@ -6,10 +6,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fiducial.tools.hooks import DatasetSpec, FamilySpec, SkillSpec, hookimpl
+from fiducial.tools.hooks import DatasetSpec, FamilySpec, SkillSpec, ToolSpec, hookimpl
 
 if TYPE_CHECKING:
     from fiducial.skills.families.hub.spec import HubSpec
+
+
+@hookimpl
+def fiducial_tools() -> list[ToolSpec]:
+    """The tools that lean on a model of the user's."""
+    from fiducial.skills.segmenters.promptable import segment_promptable
+
+    return [segment_promptable]
 
 
 @hookimpl

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiducial.tools.frames import Floats, FrameMap2D, PlaneMap
+from fiducial.tools.images.orientation import NAMES, oriented
 from fiducial.tools.record import BoxXYXY, ImageInfo, Plane
 
 
@@ -47,6 +48,13 @@ class Image:
     def scale_box_xyxy_px(self) -> BoxXYXY | None:
         """The scale holds only inside this box (an ultrasound region), stored pixels; None for everywhere."""
         return self.info.scale_box_xyxy_px
+
+    @property
+    def stored_rgb_u8(self) -> NDArray[np.uint8]:
+        """(height_px, width_px, 3) uint8: what is shown, turned back to stored pixels, the frame of every region."""
+        number = next(key for key, name in NAMES.items() if name == self.orientation)
+        # The two quarter turns undo each other; every other orientation undoes itself.
+        return oriented(self.rgb_u8, {6: 8, 8: 6}.get(number, number))
 
     def __repr__(self) -> str:
         scale = self.info.scale

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image as Pillow
 from transformers import SamConfig, SamModel
 
 from fiducial.skills.segmenters.sam import SamSegmenter, load_sam
 from fiducial.tools.errors import InputError
+from fiducial.tools.geometry.polygons import polygon_area
+from fiducial.tools.hooks import registry
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (48, 80, 3), dtype=np.uint8)
 
@@ -77,3 +82,42 @@ def test_missing_weights_are_one_sentence(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be loaded") as refused:
         load_sam(tmp_path)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_tool_outlines_in_stored_pixels(folder: Path, sam: SamSegmenter, tmp_path: Path, orientation: int) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    Pillow.fromarray(IMAGE).save(tmp_path / "a.png", exif=exif)
+    box = (10.0, 8.0, 40.0, 30.0)
+    arguments = {"path": str(tmp_path / "a.png"), "weights": str(folder), "box_xyxy_px": box, "label": "nucleus"}
+    found = registry().get("tools", "segment_promptable").call(arguments)
+    expected = sam.segment(IMAGE, box)
+    rows, columns = np.nonzero(expected.mask)
+    assert found.mask_area_px == expected.mask.sum() > 0
+    assert found.mask_box_xyxy_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert found.region.score == max(0.0, expected.score)
+    assert (found.region.label, found.scale) == ("nucleus", None)
+    assert polygon_area(found.region.polygon_xy_px) > 0
+    quantity = {"region": found.region.model_dump(), "quantity": "area", "scale": found.scale}
+    assert registry().get("tools", "measure_region").call(quantity).measurement.unit == "px²"
+
+
+def test_the_tool_refuses_what_does_not_fit_in_one_sentence(folder: Path, tmp_path: Path) -> None:
+    Pillow.fromarray(IMAGE).save(tmp_path / "a.png")
+    fine = {"path": str(tmp_path / "a.png"), "weights": str(folder), "box_xyxy_px": (10, 8, 40, 30)}
+    for wrong, words in (
+        ({"box_xyxy_px": None}, "needs a box or points"),
+        ({"weights": str(tmp_path)}, "no SAM in"),
+        ({"points_xy_px": [(500, 1)]}, "inside the image"),
+        ({"path": str(tmp_path / "none.png")}, "none.png"),
+    ):
+        with pytest.raises(InputError, match=words) as refused:
+            registry().get("tools", "segment_promptable").call(fine | wrong)
+        assert "\n" not in str(refused.value)
+
+
+def test_registering_the_tool_does_not_import_torch() -> None:
+    told = "import sys; from fiducial.tools.hooks import registry; registry().get('tools', 'segment_promptable')"
+    told += "; assert not {'torch', 'transformers'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", told], check=True)
