@@ -94,7 +94,7 @@ def _gate(run: Run) -> str:
     sure = run.answer.confidence >= least
     detail = f"confidence of the answer {run.answer.confidence:.2f} (least {least:g})"
     run.check("answer_confident", "pass" if sure else "warn", detail)
-    if not sure and intent.task in ("presence", "location") and not run.found():
+    if not sure and intent.task in ("presence", "location", "count") and not run.found():
         return run.abstain("low_confidence", f"none are claimed, with confidence {run.answer.confidence:.2f} only")
     if intent.task == "size" or (intent.task == "compare" and run.notes.quantities != ("count",)):
         groups = [key for key in (intent.structure, intent.other_structure) if key]
