@@ -45,7 +45,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Base = Annotated[str | None, typer.Option(help="A base model's name or folder; the embedded one by default.")]
+_BASE_HELP = "A folder, a name on the model hub or a server (http://HOST/v1#MODEL); the embedded model by default."
+Base = Annotated[str | None, typer.Option(help=_BASE_HELP)]
 Adapters = Annotated[Path | None, typer.Option(help="A folder of adapters, in place of the base's own.")]
 StoreFile = Annotated[
     Path | None, typer.Option("--store", envvar="FIDUCIAL_STORE", help="The SQLite file that keeps the runs.")
