@@ -10,6 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.draw import ellipse as draw_ellipse
+from skimage.measure import EllipseModel
 
 from fiducial.tools.geometry.angles import angle_at_vertex_deg, angle_between_lines_deg, cobb_angle_deg
 from fiducial.tools.geometry.boxes import box_areas, iou_matrix, non_maximum_suppression, valid_boxes
@@ -232,7 +233,32 @@ def test_fit_recovers_the_ellipse_and_its_box_holds_it(e):
     assert (x1, y1) == pytest.approx(tuple(fine.max(axis=0)), abs=1e-2)
 
 
+@pytest.mark.parametrize("minor", [21.885772705078125, 21.7919174347424])
+def test_fit_takes_exact_points_on_which_scikit_image_fails(minor):
+    # The eigenvalues of the matrix that is not symmetric come out complex here, and EllipseModel raises or fits none.
+    e = Ellipse(center_xy_px=(31.0, 0.0), semi_major_px=40.453125, semi_minor_px=minor, angle_deg=41.5)
+    fitted = fit_ellipse(ellipse_polygon(e, 60))
+    assert fitted is not None
+    assert (fitted.semi_major_px, fitted.semi_minor_px, fitted.angle_deg) == pytest.approx(
+        (e.semi_major_px, e.semi_minor_px, e.angle_deg), rel=1e-6
+    )
+
+
+@given(ellipse, st.integers(0, 1000))
+@settings(max_examples=30)
+def test_fit_of_noisy_points_is_scikit_image_s(e, seed):
+    rng = np.random.default_rng(seed)
+    points = ellipse_polygon(e, 60) + rng.normal(0, 0.02 * e.semi_minor_px, (60, 2))
+    model = EllipseModel.from_estimate(points)
+    assert model
+    fitted = fit_ellipse(points)
+    assert fitted is not None
+    assert fitted.center_xy_px == pytest.approx(model.center, rel=1e-6, abs=1e-6 * e.semi_major_px)
+    assert sorted([fitted.semi_minor_px, fitted.semi_major_px]) == pytest.approx(sorted(model.axis_lengths), rel=1e-6)
+
+
 def test_no_ellipse_from_too_little():
+    assert fit_ellipse([(4, 4)] * 8) is None
     assert fit_ellipse([(0, 0), (1, 0), (0, 1)]) is None
     assert fit_ellipse([(float("nan"), 0)] * 6) is None
     assert fit_ellipse([(i, i) for i in range(10)]) is None

@@ -16,6 +16,8 @@ from fiducial.tools.record import Ellipse
 
 Floats = NDArray[np.float64]
 
+COLLINEAR = 1e-9  # points this thin, relative to their extent, are on a line
+
 
 def ellipse_circumference(semi_major: float, semi_minor: float) -> float:
     """Circumference in the unit of the axes: 4 a E(m), with the complete elliptic integral E and m = 1 - (b/a)².
@@ -103,25 +105,62 @@ def ellipse_from_axes(major_px: Sequence[Sequence[float]], minor_px: Sequence[Se
 def fit_ellipse(points_xy_px: ArrayLike) -> Ellipse | None:
     """The ellipse of least algebraic distance to (N, 2) points; None where fewer than five or none fits.
 
-    scikit-image's ``EllipseModel``: Halir and Flusser, Numerically stable direct least squares fitting of
-    ellipses (1998).
+    Halir and Flusser, Numerically stable direct least squares fitting of ellipses (1998). Our own: scikit-image's
+    ``EllipseModel`` takes the eigenvectors of a matrix that is not symmetric, whose eigenvalues come out complex for
+    some points that lie on an ellipse exactly, and then raises or fits none.
     """
-    from skimage.measure import EllipseModel
-
     points = np.asarray(points_xy_px, dtype=np.float64).reshape(-1, 2)
     if len(points) < 5 or not np.isfinite(points).all():
         return None
-    model = EllipseModel.from_estimate(points)
-    if not model:
+    middle = points.mean(axis=0)
+    size = float(np.abs(points - middle).max())
+    if size == 0.0:
         return None
-    (cx, cy), (a, b), theta = model.center, model.axis_lengths, model.theta
-    if not (math.isfinite(cx + cy + a + b + theta) and min(a, b) > 0):
+    x, y = ((points - middle) / size).T
+    linear = np.stack([x, y, np.ones_like(x)], axis=1)
+    basis, spread, turn = np.linalg.svd(linear, full_matrices=False)
+    if spread[-1] < COLLINEAR * spread[0]:
         return None
-    if b > a:
-        a, b, theta = b, a, theta + math.pi / 2
+    square = np.stack([x * x, x * y, y * y], axis=1)
+    rest = _least_conic(square - basis @ (basis.T @ square))
+    found = _ellipse_of_conic(rest, -(turn.T / spread) @ (basis.T @ square) @ rest)
+    if found is None:
+        return None
+    (cx, cy), (long, short), angle_deg = found
     return Ellipse(
-        center_xy_px=(float(cx), float(cy)),
-        semi_major_px=float(a),
-        semi_minor_px=float(b),
-        angle_deg=math.degrees(theta) % 180.0,
+        center_xy_px=(float(middle[0] + size * cx), float(middle[1] + size * cy)),
+        semi_major_px=size * long,
+        semi_minor_px=size * short,
+        angle_deg=angle_deg,
     )
+
+
+def _least_conic(residuals: Floats) -> Floats:
+    """(3,) a, b, c of least |residuals (N, 3) @ (a, b, c)| among those with 4ac - b² = 1, which makes an ellipse.
+
+    As a symmetric problem: with residuals = U s V', the greatest eigenvalue of s⁻¹ V' C V s⁻¹. Of an exact ellipse the
+    least s is 0; the floor under it is rounding.
+    """
+    _, s, turn = np.linalg.svd(residuals, full_matrices=False)
+    scaled = turn.T / np.maximum(s, 1e-14 * max(s[0], 1e-300))
+    ellipticity = np.array([[0.0, 0.0, 2.0], [0.0, -1.0, 0.0], [2.0, 0.0, 0.0]])
+    return np.asarray(scaled @ np.linalg.eigh(scaled.T @ ellipticity @ scaled)[1][:, -1])
+
+
+def _ellipse_of_conic(quadratic: Floats, linear: Floats) -> tuple[Floats, tuple[float, float], float] | None:
+    """Centre, semi-axes and angle of a x² + b xy + c y² + d x + e y + f = 0; None where that is no real ellipse."""
+    a, b, c = quadratic / np.linalg.norm(quadratic)
+    d, e, f = linear / np.linalg.norm(quadratic)
+    form = np.array([[a, b / 2], [b / 2, c]])
+    if np.linalg.det(form) <= 0.0:
+        return None
+    centre = np.linalg.solve(2.0 * form, [-d, -e])
+    values, vectors = np.linalg.eigh(form)
+    squared = -(f + (d * centre[0] + e * centre[1]) / 2) / values  # the smaller eigenvalue's axis is the longer
+    if not (np.isfinite(squared).all() and squared.min() > 0.0):
+        return None
+    long, short = np.sqrt(squared).tolist()
+    direction = vectors[:, 0]
+    if short > long:  # both eigenvalues are negative
+        long, short, direction = short, long, vectors[:, 1]
+    return centre, (long, short), math.degrees(math.atan2(direction[1], direction[0])) % 180.0
