@@ -13,7 +13,8 @@ from fiducial.skills.families.dialects.items import Item, Shape
 from fiducial.skills.families.dialects.salvage import numbers
 from fiducial.skills.targets import Query
 
-_BRACKET = re.compile(r"(?P<words>[^\[\]]{0,300})\[(?P<inner>[^\[\]]*)(?P<closed>\])?")
+_BRACKET = re.compile(r"\[(?P<inner>[^\[\]]*)(?P<closed>\])?")
+_WORDS = 300  # characters before a bracket that may hold its label
 
 
 class LlavaDecimals(Dialect):
@@ -39,12 +40,13 @@ class LlavaDecimals(Dialect):
 
     def read_items(self, query: Query, kind: str, shape: Shape, text: str) -> Reading:
         """Every bracket of numbers, with the words before it where they end in a colon."""
-        reading = Reading()
+        reading, end = Reading(), 0
         for match in _BRACKET.finditer(text):
+            words = text[max(end, match.start() - _WORDS) : match.start()].strip(" ;,\n\t")
+            end = match.end()
             if not match["closed"]:
                 reading.marks.add("truncated")
                 continue
-            words = match["words"].strip(" ;,\n\t")
             label = words[:-1].strip() if words.endswith(":") else query.label or ""
             values, z = numbers(match["inner"]), None
             if shape == "box_3d" and len(values) == 6:

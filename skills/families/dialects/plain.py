@@ -11,6 +11,7 @@ from fiducial.skills.families.dialects.salvage import MAX_CHARS, NUMBER, finite,
 from fiducial.skills.targets import Number, NumberUnit, Query
 
 NONE = "none"
+MAX_PART = 200  # characters of one named number; the pattern's time grows with the square of it
 _NONE_WORDS = {"none", "no", "nothing", "not present", "absent", "[]", "无", "没有", "未见"}
 _UNITS = {unit: unit for unit in get_args(NumberUnit) if unit != "1"} | {
     "degrees": "deg",
@@ -102,7 +103,8 @@ def write_numbers(values: Sequence[Number]) -> str:
 
 def read_numbers(query: Query, text: str) -> tuple[Number, ...]:
     """Inverse of ``write_numbers``; where the text is no list of named numbers, the last ones as the query asks."""
-    parts = [_PART.fullmatch(part.strip()) for part in re.split(r"[,，;；\n]", text[:MAX_CHARS]) if part.strip()]
+    said = [part.strip() for part in re.split(r"[,，;；\n]", text[:MAX_CHARS]) if part.strip()]
+    parts = [_PART.fullmatch(part) if len(part) <= MAX_PART else None for part in said]
     wanted = len(query.quantities)
     if parts and all(parts) and all(p["name"].strip() for p in parts if p) and wanted in (0, len(parts)):
         found = []

@@ -135,6 +135,7 @@ def test_odd_texts_are_survived(name: str, task: PromptTask) -> None:
         "\ud800x",
         "1." * 5000,
     ]
+    odd += ["a" + " " * 100_000 + "b", "9" * 100_000 + "x", "1." * 50_000 + "x", "(" + "1,1),(" * 20_000, "a" * 150_000]
     for text in odd:
         parsed = DIALECTS[name].parse(Query(task=task, label="polyp"), text, resize_map(640, 480, 644, 476))
         assert (parsed.target is None) == (parsed.problem is not None)
