@@ -74,7 +74,8 @@ def _count(run: Run, structure: str, claimed: int | None, first: Reading) -> Set
 def _expected(run: Run, structure: str, claimed: int | None, first: Reading) -> Settled | None:
     """The number that is expected over all candidates, each in or out by its probability.
 
-    None where the policy does not count so, or if not so many stand. Where many are uncertain, the number of those likelier than not is no good estimate of how many there are.
+    None where the policy does not count so, or if not so many stand. Where many are uncertain, the number of those
+    likelier than not is no good estimate of how many there are.
     """
     if structure not in run.policy.counted_by_expectation or first.expected is None:
         return None

@@ -114,7 +114,7 @@ def save_base(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> N
 
 
 def calibrate_all(base: str | None, adapters: Path | None, data: Sequence[Path]) -> None:
-    """Typicality, the head's uncertainty and the inclusion thresholds, written beside the base."""
+    """Typicality, the head's uncertainty and the rules of inclusion, written beside the base."""
     root, folder = data_root(data), base_folder(base)
     calibrate(folder, root)
     tune_inclusion(folder, adapters or folder.parent / "adapters", root)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import cast
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter1d
+from scipy.optimize import minimize
 
-from fiducial.skills.base import CountResult, FindArgs, FindResult, Session, SubjectArgs
+from fiducial.skills.base import CountResult, SubjectArgs
 from fiducial.skills.datasets.sample import Sample
+from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.family import LlavaModel, load_llava
-from fiducial.skills.families.llava.inclusion import Rule
+from fiducial.skills.families.llava.inclusion import Rule, log_odds
 from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.training.corpus import corpus
 from fiducial.tools.frames import identity_map
@@ -24,7 +26,6 @@ from fiducial.tools.record import ImageInfo
 
 CELLS = LABELS[:3]
 GRID = np.round(np.arange(0.25, 0.76, 0.05), 2)
-WEIGHTS = np.array([0.0, 0.2, 0.35, 0.5, 0.65, 0.8])
 MATCH_IOU = 0.5
 
 
@@ -47,73 +48,93 @@ def in_memory(sample: Sample) -> Image:
     )
 
 
-def ranked(session: Session, structure: str) -> FindResult:
-    """Every slot of an image as a region, with its inclusion probability."""
-    return cast(FindResult, session.perform("detect", FindArgs(structure=structure, exactly_count=LAST)))
+@dataclass(frozen=True)
+class Slots:
+    """The slots of one image for one structure.
+
+    tower, decoder (K,): the two readings of each; box_xyxy_px (K, 4); hit (K,): whether it is a true object's;
+    truth_xyxy_px (N, 4).
+    """
+
+    tower: np.ndarray
+    decoder: np.ndarray
+    box_xyxy_px: np.ndarray
+    hit: np.ndarray
+    truth_xyxy_px: np.ndarray
+
+    def pooled(self, rule: Rule) -> np.ndarray:
+        """The probability of each slot."""
+        return np.array([rule.probability(t, d) for t, d in zip(self.tower, self.decoder, strict=True)])
 
 
-LAST = 40
+def read_slots(model: LlavaModel, sample: Sample, structure: str) -> Slots:
+    """Both readings of every slot of an image, decided by the model's rule so far."""
+    session = model.open(in_memory(sample))
+    proposals = session.proposals
+    used = int((proposals.score[0] > 0).sum())
+    evidence = proposals.label_scores[0, :used, LABELS.index(structure)].tolist()
+    inclusion = model.inclusion(structure, evidence)
+    session.generate("detect", dialect.find_prompt("detect", structure), decider=inclusion)
+    order = sorted(inclusion.decoder)
+    boxes = session.stored_to_input.inverse().boxes_xyxy(proposals.box_xyxy_px[0, :used].double().numpy())[order]
+    truth = np.array([o.box_xyxy_px for o in sample.of(structure)]).reshape(-1, 4)
+    hit = np.zeros(len(order))
+    hit[[slot for _, slot in match_by_iou(truth, boxes, MATCH_IOU).pairs]] = 1
+    tower, decoder = np.array(evidence)[order], np.array([inclusion.decoder[slot] for slot in order])
+    return Slots(tower, decoder, boxes, hit, truth)
 
 
-def tallies(samples: Iterable[Sample], model: LlavaModel) -> dict[str, np.ndarray]:
-    """For every structure, true positives, found and true of each threshold of the grid, (thresholds, 3)."""
-    table = {structure: np.zeros((len(GRID), 3)) for structure in CELLS}
-    for sample in samples:
-        session = model.open(in_memory(sample))
-        for structure in CELLS:
-            regions = ranked(session, structure).regions
-            truth = np.array([o.box_xyxy_px for o in sample.of(structure)]).reshape(-1, 4)
-            for row, threshold in enumerate(GRID):
-                boxes = np.array([r.box_xyxy_px for r in regions if r.score >= threshold]).reshape(-1, 4)
-                matched = len(match_by_iou(truth, boxes, MATCH_IOU).pairs)
-                table[structure][row] += (matched, len(boxes), len(truth))
-    return table
+def fit_rule(images: Sequence[Slots]) -> Rule:
+    """Logistic regression of the slots' truth on both log odds, drawn a little to equal weights; then the threshold."""
+    odds = [
+        np.array([[log_odds(t), log_odds(d), 1.0] for t, d in zip(i.tower, i.decoder, strict=True)]) for i in images
+    ]
+    x, sign = np.concatenate(odds), 2 * np.concatenate([i.hit for i in images]) - 1
+
+    def loss(weights: np.ndarray) -> float:
+        return float(np.logaddexp(0, -sign * (x @ weights)).sum() + 0.5 * ((weights[:2] - 0.5) ** 2).sum())
+
+    tower, decoder, shift = (float(v) for v in minimize(loss, np.array([0.5, 0.5, 0.0])).x)
+    rule = Rule(round(tower, 4), round(decoder, 4), round(shift, 4))
+    # The F1 of a few dozen images is rough, so each threshold's neighbours count as well.
+    smooth = uniform_filter1d([f1_at(images, rule, float(t)) for t in GRID], 3, mode="nearest")
+    return replace(rule, threshold=float(GRID[smooth.argmax()]))
 
 
-def scores(samples: Iterable[Sample], base: Path, adapters: Path) -> dict[str, np.ndarray]:
-    """For every structure the F1 of each decoder weight and threshold, (weights, thresholds)."""
-    model = load_llava(base, adapters)
-    held, found = list(samples), []
-    for weight in WEIGHTS:
-        rules = {structure: Rule(decoder_weight=float(weight)) for structure in CELLS}
-        model.calibration = replace(model.calibration, inclusion=rules)
-        table = tallies(held, model)
-        found.append({k: 2 * rows[:, 0] / np.maximum(rows[:, 1] + rows[:, 2], 1) for k, rows in table.items()})
-    return {structure: np.stack([row[structure] for row in found]) for structure in CELLS}
+def f1_at(images: Sequence[Slots], rule: Rule, threshold: float) -> float:
+    """F1 at IoU 0.5 over all images of the slots that reach a threshold."""
+    matched = named = true = 0
+    for image in images:
+        boxes = image.box_xyxy_px[image.pooled(rule) >= threshold]
+        matched += len(match_by_iou(image.truth_xyxy_px, boxes, MATCH_IOU).pairs)
+        named, true = named + len(boxes), true + len(image.truth_xyxy_px)
+    return 2 * matched / max(named + true, 1)
 
 
-def count_errors(samples: Iterable[Sample], model: LlavaModel) -> dict[str, tuple[float, float]]:
-    """For every structure the mean absolute error of the count skill, and of the number expected over all slots."""
-    errors: dict[str, list[tuple[float, float]]] = {structure: [] for structure in CELLS}
-    for sample in samples:
-        session = model.open(in_memory(sample))
-        for structure, rows in errors.items():
-            claim = cast(CountResult, session.perform("count", SubjectArgs(structure=structure))).count
-            expected = ranked(session, structure).expected_count
-            truth = len(sample.of(structure))
-            rows.append((abs((claim or 0) - truth), abs(round(expected or 0.0) - truth)))
-    return {
-        k: (float(np.mean([a for a, _ in rows])), float(np.mean([b for _, b in rows]))) for k, rows in errors.items()
-    }
+def claimed_count(model: LlavaModel, sample: Sample, structure: str) -> int:
+    """What the count skill says."""
+    args = SubjectArgs(structure=structure)
+    return cast(CountResult, model.open(in_memory(sample)).perform("count", args)).count or 0
 
 
 def tune_inclusion(base: Path, adapters: Path, root: Path) -> dict[str, Rule]:
-    """Choose and write the rules into the base's ``calibration.json``; only real held-out smears count.
+    """Fit and write the rules into the base's ``calibration.json``; only real held-out smears count.
 
-    The F1 of a few dozen images is rough: of its 3×3 neighbourhood's mean the best is taken. A structure is counted
-    by expectation where that errs less than the count skill.
+    A structure is counted by expectation where that errs less than the count skill.
     """
-    held = [s for s in corpus(root, "train", "calibrate", phantoms=0, drawn=0) if s.kind == "blood_smear"]
-    chosen = {}
-    for structure, f1 in scores(held, base, adapters).items():
-        row, column = np.unravel_index(uniform_filter(f1, 3, mode="nearest").argmax(), f1.shape)
-        chosen[structure] = Rule(float(GRID[column]), float(WEIGHTS[row]))
     model = load_llava(base, adapters)
-    model.calibration = replace(model.calibration, inclusion=chosen)
-    errors = count_errors(held, model)
+    held = [s for s in corpus(root, "train", "calibrate", phantoms=0, drawn=0) if s.kind == "blood_smear"]
+    chosen, by_expectation = {}, []
+    for structure in CELLS:
+        images = [read_slots(model, sample, structure) for sample in held]
+        rule = chosen[structure] = fit_rule(images)
+        expected = [abs(round(image.pooled(rule).sum()) - len(image.truth_xyxy_px)) for image in images]
+        claimed = [abs(claimed_count(model, s, structure) - len(s.of(structure))) for s in held]
+        if np.mean(expected) < np.mean(claimed):
+            by_expectation.append(structure)
     path = base / "calibration.json"
     document = json.loads(path.read_text(encoding="utf-8"))
     document["inclusion"] = {structure: asdict(rule) for structure, rule in chosen.items()}
-    document["policy"]["counted_by_expectation"] = [k for k, (claim, expected) in errors.items() if expected < claim]
+    document["policy"]["counted_by_expectation"] = by_expectation
     path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return chosen
