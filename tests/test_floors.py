@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,7 +97,8 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 @pytest.mark.parametrize("arguments", [["list"], ["show", "count"]], ids=" ".join)
 def test_manifests_are_read_without_torch(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "count").mkdir()
-    (tmp_path / "count" / "manifest.json").write_text('{"skill": "count"}', encoding="utf-8")
+    manifest = dict.fromkeys(("family", "dialect", "base", "base_sha256"), "x") | {"skill": "count"}
+    (tmp_path / "count" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     command = [sys.executable, "-X", "importtime", "-m", "fiducial.cli", "adapters", *arguments]
     done = subprocess.run([*command, "--adapters", str(tmp_path)], capture_output=True, text=True, check=True)
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
