@@ -29,7 +29,7 @@ from fiducial.tools.images.decoder import DEFAULT_LIMITS, Limits, decoder
 from fiducial.tools.images.image import Image
 from fiducial.tools.images.open_image import open_image
 
-COUNTS = {"dicom": 5000, "nifti": 3000, "tiff": 3000, "png": 3000}
+COUNTS = {"dicom": 5000, "nifti": 3000, "tiff": 3000, "png": 3000, "nrrd": 1000}
 COLUMNS = ("files", "images", "refused", "unforeseen", "stopped", "tracebacks", "hangs", "silent", "ms", "peak MiB")
 
 

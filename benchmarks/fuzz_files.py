@@ -32,7 +32,7 @@ def dicom_seeds() -> Seeds:
 
 
 def nifti_seeds() -> Seeds:
-    """Volumes with both affines: integer, scaled float, four axes, compressed, colour, version 2."""
+    """Volumes with both affines: integer, scaled float, four axes, compressed, colour, version 2, with an extension."""
     import nibabel
 
     rng, found = np.random.default_rng(1), []
@@ -50,6 +50,8 @@ def nifti_seeds() -> Seeds:
             image.set_sform(AFFINE, code=1)
             image.set_qform(AFFINE, code=1)
             found.append((f"{kind.__name__} {name}", bytes(image.to_bytes())))
+        image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"<labels>" + b" " * 700))
+        found.append((f"{kind.__name__} extended", bytes(image.to_bytes())))
     return [*found, ("compressed", gzip.compress(found[0][1]))]
 
 
@@ -98,6 +100,35 @@ def png_seeds() -> Seeds:
         path = Path(folder) / "a.png"
         save_png(path, np.asarray(rgb), Scale(row_mm=0.5, column_mm=0.25, source="calibrated"))
         found.append(("scaled", path.read_bytes()))
+    return found
+
+
+def nrrd_seeds() -> Seeds:
+    """Volumes with a place: raw, compressed, of three components. None where pynrrd, an extra, is not installed."""
+    try:
+        import nrrd
+    except ImportError:
+        return []
+    rng, found = np.random.default_rng(4), []
+    place = {"space": "left-posterior-superior", "space origin": [1.0, 2.0, 3.0]}
+    steps = np.array([[0.5, 0, 0], [0, 0.7, 0.1], [0, -0.1, 2]])
+    kinds = ["domain"] * 3
+    grey = rng.integers(0, 999, (9, 8, 7)).astype(np.int16)
+    colour = rng.integers(0, 99, (3, 9, 8, 7)).astype(np.uint8)
+    options: dict[str, tuple[Any, dict[str, Any]]] = {
+        "raw": (grey, {"encoding": "raw", "space directions": steps, "kinds": kinds}),
+        "gzip": (grey, {"encoding": "gzip", "space directions": steps, "kinds": kinds}),
+        "text": (grey[:4, :3, :2], {"encoding": "ascii", "space directions": steps, "kinds": kinds}),
+        "components": (
+            colour,
+            {"space directions": np.vstack([np.full(3, np.nan), steps]), "kinds": ["vector", *kinds]},
+        ),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (values, header) in options.items():
+            path = Path(folder) / "a.nrrd"
+            nrrd.write(str(path), values, {**place, **header})
+            found.append((name, path.read_bytes()))
     return found
 
 
@@ -247,6 +278,18 @@ def tiff_tag(data: bytearray, rng: Rng) -> None:
         struct.pack_into("<H", data, at, int(rng.choice([254, 256, 257, 258, 259, 262, 273, 277, 279, 317, 320, 339])))
 
 
+def nrrd_line(data: bytearray, rng: Rng) -> None:
+    """A line of the header is missing, comes twice, or holds other numbers."""
+    end = data.find(b"\n\n")
+    lines = bytes(data[: max(end, 0)]).split(b"\n")
+    at = int(rng.integers(0, len(lines)))
+    number = rng.choice([b"0", b"-1", b"nan", b"inf", b"1e300", b"99999999999", b"(1,2)", b"none", b"x"])
+    words = lines[at].split(b" ")
+    words[int(rng.integers(0, len(words)))] = bytes(number)
+    lines[at : at + 1] = ([], [lines[at]] * 2, [b" ".join(words)], [b" ".join(words)])[int(rng.integers(0, 4))]
+    data[: max(end, 0)] = b"\n".join(lines)
+
+
 Mutation = Callable[[bytearray, Rng], None]
 ANY: tuple[Mutation, ...] = (flip, flip_head, cut_off, take_out, length_field)
 FORMATS: dict[str, tuple[Callable[[], Seeds], tuple[Mutation, ...]]] = {
@@ -254,6 +297,7 @@ FORMATS: dict[str, tuple[Callable[[], Seeds], tuple[Mutation, ...]]] = {
     "nifti": (nifti_seeds, (*ANY, nifti_field, nifti_field, nifti_field, nifti_field)),
     "tiff": (tiff_seeds, (*ANY, tiff_tag, tiff_tag)),
     "png": (png_seeds, (*ANY, png_chunk, png_chunk)),
+    "nrrd": (nrrd_seeds, (*ANY, nrrd_line, nrrd_line, nrrd_line)),
 }
 
 
@@ -261,6 +305,8 @@ def mutants(name: str, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     """So many mutated files of a format: what was done to which seed, and the bytes."""
     make, mutations = FORMATS[name]
     seeds = make()
+    if not seeds:
+        return
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         title, data = seeds[int(rng.integers(0, len(seeds)))]
