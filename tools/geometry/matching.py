@@ -40,11 +40,12 @@ class Matching:
 
 
 def assign(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(K, 2) pairs: the most allowed pairs possible and, among those, the greatest sum of benefit (0 to 1 each).
+    """(K, 2) pairs: the most allowed pairs possible and, among those, the greatest sum of benefit.
 
-    benefit, allowed: (N, M). In a large matrix, what is decided already is not asked about: a row and a column that
-    allow only each other are a pair, and only the others go to ``scipy.optimize.linear_sum_assignment``, whose time
-    grows with the cube of its side (``benchmarks/geometry_speed.py`` has the ratio).
+    benefit, allowed: (N, M); a benefit is 0 to 1, also where it is not allowed. In a large matrix, what is decided
+    already is not asked about: a row and a column that allow only each other are a pair, and only the others go to
+    ``scipy.optimize.linear_sum_assignment``, whose time grows with the cube of its side
+    (``benchmarks/geometry_speed.py`` has the ratio).
     """
     if allowed.size <= FEW or np.count_nonzero(allowed) > CONTESTED * sum(allowed.shape):
         return _most(benefit, allowed)
@@ -68,8 +69,10 @@ def _most(benefit: NDArray[np.float64], allowed: NDArray[np.bool_]) -> NDArray[n
     from scipy.optimize import linear_sum_assignment
 
     # One more allowed pair must outweigh any change of benefit among the others, which is at most their number.
-    bonus = min(benefit.shape) + 1.0
-    rows, columns = linear_sum_assignment(np.where(allowed, benefit + bonus, 0.0), maximize=True)
+    # As costs, made in place: scipy copies a matrix that it is to maximise, and ``np.where`` branches at every entry.
+    cost = np.subtract(-1.0 - min(benefit.shape), benefit)
+    cost *= allowed
+    rows, columns = linear_sum_assignment(cost)
     kept = allowed[rows, columns]
     return np.array([rows[kept], columns[kept]], dtype=np.intp).T
 
