@@ -147,4 +147,8 @@ def _image(record: Record) -> list[str]:
         told = f"{scale.row_mm:g} mm/px ({scale.source})"
     else:
         told = f"row {scale.row_mm:g}, column {scale.column_mm:g} mm/px ({scale.source})"
-    return _entry("Image", f"{image.path}, {image.width_px} × {image.height_px} px, {told}")
+    part = ""
+    if image.file_slice is not None:
+        what = f"{image.file_slice.plane} slice" if image.file_slice.plane else "frame"
+        part = f", {what} {image.file_slice.index} of 0 to {image.file_slice.count - 1}"
+    return _entry("Image", f"{image.path}{part}, {image.width_px} × {image.height_px} px, {told}")

@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from scipy.spatial.transform import Rotation
 
 from fiducial.agent.ask import Asker
+from fiducial.agent.present import present
 from fiducial.skills.families.recording import load
 from fiducial.tests.agent.recordings import SMEAR, Recorded, boxes, counted, explained, intent
 from fiducial.tools.images.open_image import open_image
@@ -44,6 +45,7 @@ def test_regions_of_a_slice_lie_in_the_world(tmp_path: Path, volume: Path) -> No
     record = asking.ask(volume, "How many platelets?", plane="axial", index=3)
     document = record.document()
     assert document["image"]["file_slice"] == {"plane": "axial", "index": 3, "count": 9}
+    assert "axial slice 3 of 0 to 8" in " ".join(present(record).split())
     ends = [nibabel.affines.apply_affine(AFFINE, np.array(ijk) - 0.5) * (-1, -1, 1) for ijk in ((5, 5, 3), (17, 17, 4))]
     expected = np.concatenate([np.minimum(*ends), np.maximum(*ends)])
     assert document["regions"][0]["box_xyzxyz_mm"] == pytest.approx(expected, abs=1e-6)
@@ -54,6 +56,18 @@ def test_regions_of_a_slice_lie_in_the_world(tmp_path: Path, volume: Path) -> No
     asking.overlay(record, tmp_path / "seen.png")
     with Pillow.open(tmp_path / "seen.png") as seen:
         assert seen.width >= 160
+
+
+def test_left_and_right_are_held_against_the_patient(tmp_path: Path, volume: Path) -> None:
+    found = boxes((5, 5, 17, 17), (65, 35, 77, 47))
+    for region, side in zip(found["regions"], ("left", "right"), strict=True):
+        region["label"] = f"{side}_platelet"  # x grows towards the patient's left in this volume
+    results = {"understand": intent("count", "platelet"), "count": counted(2), "detect": found}
+    asking = Asker(model=load(Recorded(tmp_path, volume).write(results, SMEAR)))
+    record = asking.ask(volume, "How many platelets?", plane="axial", index=3)
+    assert {r.rejected_by for r in record.regions if "_platelet" in r.label} == {"laterality"}
+    assert record.verdict is not None
+    assert record.verdict.status == "abstained"
 
 
 def test_records_of_a_picture_say_nothing_of_volumes(tmp_path: Path, picture: Path) -> None:

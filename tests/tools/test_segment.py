@@ -280,3 +280,13 @@ def test_refinement_lowers_the_error_on_real_heads():
             errors.append(abs(mm * ellipse_circumference(ellipse.semi_major_px, ellipse.semi_minor_px) - truth))
     assert np.mean(after) < 0.8 * np.mean(before)
     assert np.median(after) < np.median(before)
+
+
+def test_a_bright_nucleus_on_a_dark_ground_is_outlined_as_its_negative_is():
+    ellipse = Ellipse(center_xy_px=(80.0, 80.0), semi_major_px=30.0, semi_minor_px=24.0, angle_deg=20.0)
+    y, x = np.mgrid[:160, :160] + 0.5
+    inside = normalised_radius(ellipse, np.stack([x.ravel(), y.ravel()], axis=1)).reshape(160, 160) <= 1
+    dark = np.random.default_rng(0).normal(np.where(inside, 90, 12), 2.0).clip(0, 255).astype(np.uint8)
+    found = segment_in_box(np.repeat(dark[:, :, None], 3, axis=2), ellipse_box(ellipse), "nucleus")
+    assert found is not None
+    assert found.area_px == pytest.approx(np.count_nonzero(inside), rel=0.02)

@@ -19,7 +19,7 @@ from fiducial.tools.geometry.boxes import iou_matrix, valid_boxes
 from fiducial.tools.geometry.polygons import is_simple, polygon_area
 from fiducial.tools.record import Region
 from fiducial.tools.segment.cell_rays import LOOKS, RAYS, SMOOTH_PX, Edges, Look, find_edges, ray_directions
-from fiducial.tools.segment.stain import background_rgb
+from fiducial.tools.segment.stain import background_rgb, on_bright_ground
 
 Floats = NDArray[np.float64]
 
@@ -74,13 +74,14 @@ class Segment:
 def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], structure_key: str) -> Segment | None:
     """The outline of the stained cell in a box, or None where nothing in it stands out or fills it.
 
-    rgb_u8: (height, width, 3). The box may be off by a tenth of its side. The outline is cut off at the image's edge.
+    rgb_u8: (height, width, 3), of dark cells on a bright ground or of bright ones on a dark ground. The box
+    may be off by a tenth of its side. The outline is cut off at the image's edge.
     """
     height, width = rgb_u8.shape[:2]
     crop = _crop(box_xyxy_px, width, height)
     if crop is None:
         return None
-    loss, corner = _green_loss(rgb_u8, crop), np.array(crop[:2], dtype=np.float64)
+    loss, corner = _green_loss(on_bright_ground(rgb_u8), crop), np.array(crop[:2], dtype=np.float64)
     box = np.array(box_xyxy_px, dtype=np.float64)
     center, axes = (box[:2] + box[2:]) / 2 - corner, np.diag((box[2:] - box[:2]) / 2)
     axes = axes * _tightness(loss, center, axes, structure_key)

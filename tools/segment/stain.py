@@ -9,6 +9,19 @@ Floats = NDArray[np.float64]
 Image = NDArray[np.uint8]
 
 
+def on_bright_ground(rgb_u8: Image) -> Image:
+    """The picture itself where its ground, the median, is bright; else turned and stretched, as of fluorescence.
+
+    Without it the outline of 8 in 10 nuclei of dsb2018 was refused (``benchmarks/segment_methods.py``).
+    """
+    grey = rgb_u8[::2, ::2].mean(axis=2)
+    low, high = np.percentile(grey, (0.5, 99.8))
+    if np.median(grey) >= (low + high) / 2:
+        return rgb_u8
+    shown = np.clip((rgb_u8 - low) / max(high - low, 1.0), 0.0, 1.0)
+    return np.asarray(255.0 * (1.0 - shown), np.uint8)
+
+
 def background_rgb(rgb_u8: Image) -> Floats:
     """(3,) the colour of the empty background: the median of what Otsu's threshold calls bright in green.
 
