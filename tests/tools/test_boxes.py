@@ -48,6 +48,7 @@ def test_what_is_no_box_overlaps_nothing_and_spoils_nothing(count: int) -> None:
     x0, y0, x1, y1 = good[0]
     bad = [(x1, y1, x0, y0), (x1, y0, x0, y1), (x0, y0, x0, y1), (np.nan, y0, x1, y1), (x0, y0, np.inf, y1)]
     bad += [(-np.inf, -np.inf, np.inf, np.inf), (-1e308, -1e308, 1e308, 1e308)]
+    bad += [(0.0, 0.0, 1e154, 1e154)] * 2  # each has a size, but their sum is not finite
     both = np.concatenate([good, bad])
     found = iou_matrix(both, both)
     assert np.array_equal(found[:count, :count], iou_matrix(good, good))

@@ -146,6 +146,7 @@ def test_what_has_no_value_is_told() -> None:
         lambda: quantities.length([(0, 0), (float("nan"), 1)], CoordinateErrors()),
         lambda: quantities.ratio([(0, 0), (1, 0), (2, 2), (2, 2)], CoordinateErrors()),
         lambda: quantities.length([(0, 0)], CoordinateErrors()),
+        lambda: quantities.path([], CoordinateErrors()),
         lambda: from_repeats(np.zeros((1, 3, 2))),
     ):
         with pytest.raises(ValueError, match=r"need|coincide|finite|is 0"):

@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 BLOCK = 1 << 15  # pairs at a time
 FEW = 1 << 10  # pairs
 TINY = np.finfo(np.float64).tiny
+VAST = 1e300  # of a size: beyond, a sum of sizes may not be finite; such a box is treated as one that is not
 
 
 def as_boxes(boxes_xyxy: ArrayLike, dimensions: int = 2) -> Floats:
@@ -138,7 +139,7 @@ def _sizes(coordinates: Floats, dimensions: int) -> Floats:
 def _finite(boxes: Floats, dimensions: int) -> Floats:
     """Boxes with nothing at the origin in place of each that is not finite, which would spoil a whole row."""
     with np.errstate(invalid="ignore", over="ignore"):
-        sound = valid_boxes(boxes, dimensions) & np.isfinite(_sizes(boxes.T, dimensions))
+        sound = valid_boxes(boxes, dimensions) & (_sizes(boxes.T, dimensions) < VAST)
     return np.where(sound[:, None], boxes, 0.0)
 
 

@@ -47,6 +47,8 @@ def path(
     closed: bool = False,
 ) -> Estimate:
     """Length of the way through points (N, 2) in order; closed: back to the first, a polygon's perimeter."""
+    if not len(np.asarray(points_xy_px)):
+        raise ValueError("a path needs at least one point x, y")
 
     def of(p: Floats) -> float:
         return path_length(world_points(p, row_mm, column_mm), closed)
