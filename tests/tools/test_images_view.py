@@ -119,6 +119,11 @@ def test_the_box_that_a_scale_holds_in_moves_and_is_lost_outside(tmp_path: Path)
     beside = view(image).crop((0, 0, 20, 50))
     assert beside.scale is None
     assert beside.scale_box_xyxy_px is None
+    square = Sequence([region((3, 3), (0.02, 0.02), (20, 10, 79, 39))])
+    whole = view(open_image(saved(new_dicom(rgb, "US", SequenceOfUltrasoundRegions=square), tmp_path / "b.dcm")))
+    assert whole.turn(1).scale_box_xyxy_px == (10, 20, 40, 80)
+    assert whole.rotate(90).scale_box_xyxy_px is not None
+    assert whole.rotate(30).scale is None  # the box around the turned region holds pixels from outside of it
 
 
 def test_a_place_that_contradicts_the_scale_is_refused(coronal: Image, tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ class View:
         """Turned clockwise about its middle by any angle, on black (values: NaN); between pixels, the nearest is taken.
 
         The scale is kept where pixels are square; where they are not, rows and columns would be sheared and it is lost.
+        So is one that holds in a part of the image only, which is then no upright box.
         """
         step = rotate_map(*self.size_px, angle_deg)
         width, height = math.ceil((step.target.width or 0) - 1e-9), math.ceil((step.target.height or 0) - 1e-9)
@@ -122,6 +123,8 @@ class View:
         """All parts through one step. change: makes the new pixels of an array (h, w, …); size: their width, height."""
         step = FrameMap2D(step.matrix)  # frames are named by size, which rounding to whole pixels may change
         scale, box = _scale_through(self.scale, step), self.scale_box_xyxy_px
+        if box is not None and _oblique(step):  # the box around a turned one reaches beyond the region
+            scale, box = None, None
         if box is not None:
             x0, y0, x1, y1 = step.box_xyxy(box)
             box = (max(0.0, x0), max(0.0, y0), min(float(size[0]), x1), min(float(size[1]), y1))
@@ -166,6 +169,12 @@ def _scale_through(scale: Scale | None, step: FrameMap2D) -> Scale | None:
         return None if scale is None else step.scale(scale)
     except FrameError:
         return None
+
+
+def _oblique(step: FrameMap2D) -> bool:
+    """Whether a map turns upright boxes into others: by other angles than quarter turns."""
+    size = np.abs(step.linear)
+    return int(np.count_nonzero(size > 1e-9 * size.max())) > 2
 
 
 def _resized(pixels: NDArray[Any], width_px: int, height_px: int) -> NDArray[Any]:
