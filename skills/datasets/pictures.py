@@ -44,7 +44,7 @@ def read_picture(path: Path) -> np.ndarray:
         raise InputError(f"cannot read '{path}': {error}; copy the image again from the data set") from None
     from fiducial.tools.images.open_image import open_image
 
-    return open_image(path).rgb_u8
+    return open_image(path).stored_rgb_u8
 
 
 def read_bytes_picture(data: bytes, where: str) -> np.ndarray:

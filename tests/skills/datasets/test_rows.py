@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from fiducial.skills.datasets.pictures import inside
+from fiducial.skills.datasets.pictures import inside, read_picture
 from fiducial.skills.datasets.rows import Row, find_file, read_rows
 from fiducial.tools.errors import InputError
 
@@ -104,3 +105,8 @@ def test_a_name_that_leads_out_of_the_set_is_refused(tmp_path: Path) -> None:
             inside(tmp_path, name, "row 1")
     with pytest.raises(InputError, match=r"has no \*\.csv"):
         find_file(tmp_path, "*.csv")
+
+
+def test_a_picture_is_read_as_it_is_stored_for_annotations_are_of_that(tmp_path: Path) -> None:
+    Image.new("L", (40, 20)).save(tmp_path / "a.tif", tiffinfo={274: 6})  # asks to be shown upright, 20 × 40
+    assert read_picture(tmp_path / "a.tif").shape == (20, 40, 3)
