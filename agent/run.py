@@ -114,11 +114,17 @@ class Run:
         return any(d.status == "abstained" for d in self.notes.downgrades)
 
     def outcomes(self, stage: Stage, record: Record, skip: Iterable[str] = ()) -> list[CheckOutcome]:
-        """What the registered checks of a stage say of a record; nothing is entered but the calls."""
+        """What the registered checks of a stage say of a record; nothing is entered but the calls.
+
+        They see the regions of a slice with their place in the patient, which left and right are told by.
+        """
+        from fiducial.tools.images.world import placed
+
         found = []
         for spec in self.context.registry.checks.values():
             if spec.stage == stage and spec.name not in skip:
-                outcome = self.call(spec.name, "check", partial(spec.function, record))
+                seen = placed(record, self.context.image)
+                outcome = self.call(spec.name, "check", partial(spec.function, seen))
                 if outcome is not None:
                     found.append(outcome)
                     record = rejected(record, outcome)
