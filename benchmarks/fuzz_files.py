@@ -50,7 +50,8 @@ def nifti_seeds() -> Seeds:
             image.set_sform(AFFINE, code=1)
             image.set_qform(AFFINE, code=1)
             found.append((f"{kind.__name__} {name}", bytes(image.to_bytes())))
-        image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"<labels>" + b" " * 700))
+        extension: Any = nibabel.nifti1.Nifti1Extension
+        image.header.extensions.append(extension("comment", b"<labels>" + b" " * 700))
         found.append((f"{kind.__name__} extended", bytes(image.to_bytes())))
     return [*found, ("compressed", gzip.compress(found[0][1]))]
 

@@ -114,7 +114,8 @@ METHODS: dict[str, Callable[[Floats, Box], Mask]] = {
 
 def dice(found: Mask, truth: Mask) -> float:
     """Twice the common pixels over the sum of both."""
-    return 2.0 * np.count_nonzero(found & truth) / max(1, np.count_nonzero(found) + np.count_nonzero(truth))
+    both = int(np.count_nonzero(found)) + int(np.count_nonzero(truth))
+    return 2.0 * int(np.count_nonzero(found & truth)) / max(1, both)
 
 
 def moved(box: Box, jitter: float, rng: np.random.Generator) -> Box:

@@ -80,13 +80,13 @@ def load_sam(folder: Path) -> SamSegmenter:
     if not any(folder.glob("*.safetensors")):
         raise InputError(f"{folder} has no weights; put SAM's model.safetensors beside its config.json")
     try:
-        model, told = SamModel.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
+        sam: Any = SamModel  # the library's own types leave out what output_loading_info adds
+        model, told = sam.from_pretrained(folder, local_files_only=True, use_safetensors=True, output_loading_info=True)
         if told["missing_keys"] or told["mismatched_keys"]:
             raise ValueError("weights are missing in it")
         # Without torchvision only the Pil class can be built; its sizes are the model's own.
-        side = SamConfig.from_pretrained(folder, local_files_only=True).vision_config.image_size
+        config: Any = SamConfig.from_pretrained(folder, local_files_only=True)
+        side = config.vision_config.image_size
         pil = SamImageProcessorPil(size={"longest_edge": side}, pad_size={"height": side, "width": side})
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         why = str(error).splitlines()[0]

@@ -124,6 +124,7 @@ def _settled(loss: Floats, center: Floats, axes: Floats, prior: Floats, passes: 
             center, axes = _moved(center, axes, curve)
         if np.abs(curve[:5]).max() < STILL:
             spreads = [s for s in spreads if s < SPREADS[0]]
+    assert edges is not None  # the last pass has found some
     radius_px = float(np.sqrt(np.linalg.det(axes)))
     vague_px = LOOKS.get(structure_key, Look()).vague * radius_px
     sigma_px = math.hypot(deviation * radius_px, vague_px, FLOOR_PX)
