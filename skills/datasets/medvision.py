@@ -25,6 +25,7 @@ from fiducial.skills.datasets.sample import Ask, Problem, Sample
 from fiducial.skills.datasets.splits import SHARES, split_of
 from fiducial.skills.targets import Number, NumbersTarget, NumberUnit, PromptTask, Query
 from fiducial.tools.errors import InputError
+from fiducial.tools.images.nifti import MM_PER_SPATIAL_UNIT
 from fiducial.tools.record import Scale
 
 UNITS: dict[str, NumberUnit] = {
@@ -43,7 +44,8 @@ def _spacing_mm(path: Path) -> tuple[float, ...] | None:
 
     try:
         header: Any = nib.load(path).header
-        steps = tuple(float(step) for step in header.get_zooms()[:3])
+        unit = header.get_xyzt_units()[0] if hasattr(header, "get_xyzt_units") else "mm"
+        steps = tuple(float(step) * MM_PER_SPATIAL_UNIT.get(unit, 1.0) for step in header.get_zooms()[:3])
     except (OSError, ImageFileError, EOFError) as error:
         raise InputError(f"cannot read '{path}': {error}; copy the volume again from the data set") from None
     return steps if len(steps) == 3 and all(np.isfinite(step) and step > 0 for step in steps) else None

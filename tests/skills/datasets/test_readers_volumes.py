@@ -107,6 +107,15 @@ def test_medvision_boxes_have_rows_first_and_the_files_spacing(volume: Path) -> 
     assert first.group == second.group == "images/a.nii.gz"
 
 
+def test_medvision_volumes_in_micrometres_have_their_spacing_in_mm(volume: Path) -> None:
+    image = nib.Nifti1Image(np.zeros((30, 40, 8), np.float32), np.diag([50, 75, 200, 1]))
+    image.header.set_xyzt_units("micron")
+    nib.save(image, volume / "images" / "b.nii.gz")
+    write_plan(volume, [ROW | {"image_file": "images/b.nii.gz"}])
+    (sample,) = open_medvision(volume, "all")
+    assert (sample.scale.row_mm, sample.scale.column_mm, sample.scale.slice_mm) == pytest.approx((0.05, 0.075, 0.2))
+
+
 def test_a_nested_medvision_plan_gives_the_same_rows(volume: Path) -> None:
     entry = {key: ROW[key] for key in ("slice_idx", "bounding_boxes", "biometric_profile")} | {"label": 1}
     case = {
