@@ -193,6 +193,9 @@ def test_peir_gross_captions(tmp_path: Path) -> None:
     (tmp_path / "train_images.tsv").write_text("1.jpg KIDNEY\n")
     with pytest.raises(InputError, match=r"train_images\.tsv, line 1"):
         list(open_peir_gross(tmp_path, "train"))
+    (tmp_path / "train_images.tsv").write_bytes(b"1.jpg\tKIDNEY: \xff\n")
+    with pytest.raises(InputError, match="as text in UTF-8"):
+        list(open_peir_gross(tmp_path, "train"))
 
 
 def test_chimed_vl_speaks_chinese(tmp_path: Path) -> None:
