@@ -57,9 +57,10 @@ class Client:
     def call(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """GET, or POST of a JSON body. TransientError where another attempt may help, else InputError."""
         key = os.environ.get("FIDUCIAL_SERVER_KEY")
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, headers)
+        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        if key:
+            request.add_unredirected_header("Authorization", f"Bearer {key}")  # it is for this server and no other
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
                 text = response.read(MAX_BYTES + 1)
