@@ -218,10 +218,15 @@ class Letterbox:
     map: FrameMap2D
 
 
-def letterbox(width_px: int, height_px: int, to_width_px: int, to_height_px: int) -> Letterbox:
-    """Fit an image into another size, keeping its proportions, centred (an odd pixel goes right or below)."""
-    factor = min(to_width_px / width_px, to_height_px / height_px)
-    width, height = (max(1, math.floor(side * factor + 0.5)) for side in (width_px, height_px))
+def letterbox(
+    width_px: int, height_px: int, to_width_px: int, to_height_px: int, pixel_aspect: float = 1.0
+) -> Letterbox:
+    """Fit an image into another size, keeping its proportions, centred (an odd pixel goes right or below).
+
+    pixel_aspect: height of a pixel of the image over its width, in the world; in the other size pixels are square.
+    """
+    factor = min(to_width_px / width_px, to_height_px / (height_px * pixel_aspect))
+    width, height = (max(1, math.floor(side * factor + 0.5)) for side in (width_px, height_px * pixel_aspect))
     left, top = (to_width_px - width) // 2, (to_height_px - height) // 2
     scale_x, scale_y = width / width_px, height / height_px
     frame_map = FrameMap2D(

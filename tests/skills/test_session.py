@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image as PILImage
 
 from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, SubjectArgs, UnderstandArgs
 from fiducial.skills.families.llava import dialect
@@ -20,7 +21,7 @@ from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import registry
 from fiducial.tools.images.open_image import open_image
-from fiducial.tools.record import Answer, Intent, Region
+from fiducial.tools.record import Answer, Intent, Region, Scale
 
 if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
@@ -240,3 +241,23 @@ def test_an_unknown_skill_and_a_missing_adapter(tiny_model: LlavaModel, smear: S
         session.perform("segment", ARGS["count"])
     with pytest.raises(InputError, match="fiducial train segment"):
         session.with_adapter("count", "segment").perform("count", ARGS["count"])
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_pixels_that_are_not_square_are_seen_square(
+    tiny_model: LlavaModel, smear: Sample, picture: Picture, orientation: int
+) -> None:
+    pixels = smear.pixels()
+    flat = np.repeat(pixels, 2, axis=0)  # a pixel half as high as wide
+    exif = PILImage.Exif()
+    exif[0x0112] = orientation
+    square = tiny_model.open(open_image(picture(pixels, "square", exif=exif), user_scale(1.0, 1.0)))
+    other = tiny_model.open(open_image(picture(flat, "flat", exif=exif), user_scale(0.5, 1.0)))
+    (seen, _), (again, _) = square._encoded, other._encoded
+    assert torch.allclose(seen.dense.heat, again.dense.heat, atol=0.05)
+    corner = square.stored_to_input.points([[30.0, 40.0]])
+    assert other.stored_to_input.points([[30.0, 80.0]]) == pytest.approx(corner, abs=0.5)
+
+
+def user_scale(row_mm: float, column_mm: float) -> Scale:
+    return Scale(row_mm=row_mm, column_mm=column_mm, source="user")

@@ -12,10 +12,12 @@ from fiducial.tools.frames import FrameMap2D, letterbox
 MEAN, STD = 0.5, 0.25
 
 
-def fit_into(rgb_u8: np.ndarray, width_px: int, height_px: int) -> tuple[np.ndarray, FrameMap2D]:
-    """Resize (H, W, 3) uint8 into height_px × width_px, antialiased, black bars around; and the map there."""
+def fit_into(
+    rgb_u8: np.ndarray, width_px: int, height_px: int, pixel_aspect: float = 1.0
+) -> tuple[np.ndarray, FrameMap2D]:
+    """Resize (H, W, 3) uint8 into height_px × width_px square pixels, antialiased, black bars around; and the map."""
     height, width = rgb_u8.shape[:2]
-    box = letterbox(width, height, width_px, height_px)
+    box = letterbox(width, height, width_px, height_px, pixel_aspect)
     canvas = np.zeros((height_px, width_px, 3), np.uint8)
     size = box.content_width_px, box.content_height_px
     resized = PILImage.fromarray(rgb_u8).resize(size, PILImage.Resampling.BILINEAR)
@@ -28,7 +30,12 @@ def normalise(pixels_u8: Tensor) -> Tensor:
     return (pixels_u8.movedim(-1, -3).float() / 255 - MEAN) / STD
 
 
-def pixel_values(rgb_u8: np.ndarray, width_px: int, height_px: int) -> tuple[Tensor, FrameMap2D]:
-    """One image as a batch of one for the tower, with the map from its pixels to the tower's."""
-    canvas, frame_map = fit_into(np.ascontiguousarray(rgb_u8), width_px, height_px)
+def pixel_values(
+    rgb_u8: np.ndarray, width_px: int, height_px: int, pixel_aspect: float = 1.0
+) -> tuple[Tensor, FrameMap2D]:
+    """One image as a batch of one for the tower, with the map from its pixels to the tower's.
+
+    pixel_aspect: height of a pixel over its width; the tower sees round cells round, whatever the pixels' shape.
+    """
+    canvas, frame_map = fit_into(np.ascontiguousarray(rgb_u8), width_px, height_px, pixel_aspect)
     return normalise(torch.from_numpy(canvas))[None], frame_map

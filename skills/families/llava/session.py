@@ -45,6 +45,16 @@ class Generated:
         return float(np.prod(self.probabilities)) if self.probabilities else 0.0
 
 
+def shown_pixel_aspect(image: Image) -> float:
+    """Height over width of a displayed pixel in the world; 1 where the scale is not known."""
+    scale = image.info.scale
+    if scale is None:
+        return 1.0
+    aspect = scale.row_mm / scale.column_mm
+    exchanged = abs(float(image.stored_to_display.linear[0, 0])) < 0.5  # an orientation that swaps rows and columns
+    return 1 / aspect if exchanged else aspect
+
+
 class LlavaSession:
     """See the module's docstring. window_xyxy_px: the part of the displayed image to look at; None for all of it."""
 
@@ -67,7 +77,7 @@ class LlavaSession:
             rgb = rgb[int(y0) : int(y1), int(x0) : int(x1)]
             to_view = to_view.then(crop_map((int(x0), int(y0), int(x1), int(y1))))
         config = self.model.tower.config
-        values, to_input = pixel_values(rgb, config.width_px, config.height_px)
+        values, to_input = pixel_values(rgb, config.width_px, config.height_px, shown_pixel_aspect(self.image))
         with torch.no_grad():
             return self.model.tower(values), to_view.then(to_input)
 
