@@ -72,6 +72,7 @@ class Policy(Part):
     counted_by_expectation: frozenset[str] = frozenset()
     count_difference: Annotated[int, Field(ge=0)] = 1
     count_difference_relative: Fraction = 0.15
+    count_agreement_relative: Fraction = 0.25
     same_place_iou: Fraction = 0.5
     explain_attempts: Annotated[int, Field(ge=1, le=9)] = 3
     transient_attempts: Annotated[int, Field(ge=1, le=9)] = 3
@@ -87,6 +88,11 @@ class Policy(Part):
     def floor(self, structure: str) -> float:
         """The score below which a region of this structure is rejected."""
         return self.region_floor_of.get(structure, self.region_floor)
+
+    def agree(self, claimed: int, expected: int) -> bool:
+        """Whether a count claimed bears out a number that is itself an average over uncertain candidates."""
+        allowed = max(self.count_difference, self.count_agreement_relative * max(claimed, expected))
+        return claimed == expected or (min(claimed, expected) > 0 and abs(claimed - expected) <= allowed)
 
     def close(self, claimed: int, found: int) -> bool:
         """Whether two counts, neither of them zero, are near enough for a partial answer."""

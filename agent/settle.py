@@ -80,13 +80,15 @@ def _expected(run: Run, structure: str, claimed: int | None, first: Reading) -> 
     if structure not in run.policy.counted_by_expectation or first.expected is None:
         return None
     number = round(first.expected)
+    if number == 0 and claimed:  # a number that is denied altogether needs more than an average
+        return None
     reading = first if first.count == number else find(run, structure, finder(run, structure), exactly=number)
     if reading.count != number:
         return None
     numbers = {"claim": claimed} if claimed is not None else {}
     numbers |= {first.source: first.count, "expected": number}
     said = ", ".join(f"{source} {told}" for source, told in numbers.items())
-    agree = claimed is None or claimed == number or run.policy.close(claimed, number)
+    agree = claimed is None or run.policy.agree(claimed, number)
     return Settled(
         reading,
         None if agree else "count_uncertain",
@@ -103,12 +105,16 @@ def _spread(numbers: dict[str, int]) -> tuple[int, int]:
 
 
 def _agreed(run: Run, claimed: int | None, readings: Sequence[Reading]) -> Reading | None:
-    """The reading whose count two independent sources have, boxes before points; zero only if nothing is confident."""
+    """The reading whose count two independent sources have, boxes before points.
+
+    Zero only if nothing is confident, also not what a check has rejected: that is no finding of nothing.
+    """
     last = readings[-1]
     votes = [r for r in readings if r.count == last.count and r.readable]
     if not last.readable or len(votes) + (claimed == last.count) < 2:
         return None
-    if last.count == 0 and any(_confident(run, r) for r in readings):
+    seen = (region for reading in readings for region in reading.regions)
+    if last.count == 0 and any(r.score >= run.policy.region_confident for r in seen):
         return None
     return votes[0]
 

@@ -121,7 +121,9 @@ class FindResult(_Typed):
     """Result of ``detect``, ``point`` and ``landmark``. Region ids are local to the result (R1, R2, …)."""
 
     regions: list[Region] = Field(description="What was found, in stored pixels of the input image, best first")
-    confidence: float = Field(description="Mean probability of the decisions taken", json_schema_extra=_P)
+    confidence: float = Field(
+        description="Mean probability of the regions, or that there is none", json_schema_extra=_P
+    )
     parsed: bool = Field(description="Whether the model's text was well-formed")
     text: str = Field(description="The model's own text")
     expected_count: float | None = Field(

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.families.llava.tower import Tower
 
-# On held-out smears the regions count better than the count skill does (platelets 0.17 against 0.26, white cells 0
-# against 0.06), so decoding held to the count claimed proves nothing and confirms nothing.
+# On held-out smears the regions count platelets and white cells better than the count skill does, so decoding held to
+# the count claimed proves nothing and confirms nothing.
 POLICY: dict[str, Any] = {
     "region_floor": 0.2,
     "understand_confidence": 0.4,

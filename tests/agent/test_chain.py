@@ -95,7 +95,7 @@ def test_small_difference_is_partial_with_the_number_of_regions(ask: Recorded) -
     assert (record.answer.value, len(record.accepted)) == (10, 10)
 
 
-@pytest.mark.parametrize(("claimed", "verdict"), [(5, "answered"), (1, "partial")])
+@pytest.mark.parametrize(("claimed", "verdict"), [(5, "answered"), (9, "partial"), (1, "partial")])
 def test_a_structure_may_be_counted_by_what_is_expected_of_all_candidates(
     ask: Recorded, claimed: int, verdict: str
 ) -> None:
@@ -104,6 +104,12 @@ def test_a_structure_may_be_counted_by_what_is_expected_of_all_candidates(
     record = asker.ask(ask.picture, "how many?")
     assert (status(record), record.answer.value, len(record.accepted)) == (verdict, 4, 4)
     assert "claim" in next(c for c in record.checks if c.name == "answer_revised").detail
+
+
+def test_an_expected_zero_does_not_deny_a_claim(ask: Recorded) -> None:
+    asker = ask.asker(count_of(2, {**boxes(), "expected_count": 0.4}, boxes(), point=points(*middles(1))))
+    asker.policy = Policy(counted_by_expectation=frozenset({"platelet"}))
+    assert status(asker.ask(ask.picture, "how many?")) == "abstained"
 
 
 def test_an_expected_number_that_cannot_be_pointed_at_counts_for_nothing(ask: Recorded) -> None:

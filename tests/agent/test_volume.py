@@ -67,6 +67,7 @@ def test_left_and_right_are_held_against_the_patient(tmp_path: Path, volume: Pat
     record = asking.ask(volume, "How many platelets?", plane="axial", index=3)
     assert {r.rejected_by for r in record.regions if "_platelet" in r.label} == {"laterality"}
     assert ("laterality", "fail") in {(check.name, check.outcome) for check in record.checks}
+    assert record.verdict.status == "abstained"  # what a check has rejected is no finding of nothing
 
 
 def test_records_of_a_picture_say_nothing_of_volumes(tmp_path: Path, picture: Path) -> None:

@@ -69,16 +69,20 @@ def count(session: LlavaSession, args: SubjectArgs) -> CountResult:
 
 @dataclass(frozen=True)
 class Found:
-    """slots: those named, with their probabilities, best first; made: the text; expected: the sum over all slots."""
+    """slots: those named, with their probabilities, best first; made: the text.
+
+    expected: the sum of the probabilities of all slots; none: the probability that no slot is such an object.
+    """
 
     slots: list[tuple[int, float]]
     made: Generated
     parsed: bool
     expected: float
+    none: float
 
     def result(self, regions: list[Region]) -> FindResult:
         """These regions as the skill's result."""
-        confidence = sum(p for _, p in self.slots) / len(self.slots) if self.slots else 1.0
+        confidence = sum(p for _, p in self.slots) / len(self.slots) if self.slots else self.none
         return FindResult(
             regions=regions,
             confidence=confidence,
@@ -100,7 +104,8 @@ def find(session: LlavaSession, skill: str, args: FindArgs) -> Found:
         ranked = sorted(inclusion.probability, key=lambda s: (s not in chosen, -inclusion.probability[s]))
         chosen = ranked[: args.exactly_count]
     named = sorted(((s, inclusion.probability[s]) for s in chosen), key=lambda pair: -pair[1])
-    return Found(named, made, slots is not None, sum(inclusion.probability.values()))
+    every = inclusion.probability.values()
+    return Found(named, made, slots is not None, sum(every), math.prod(1 - p for p in every))
 
 
 def detect(session: LlavaSession, args: FindArgs) -> FindResult:

@@ -13,16 +13,19 @@ MEAN, STD = 0.5, 0.25
 
 
 def fit_into(
-    rgb_u8: np.ndarray, width_px: int, height_px: int, pixel_aspect: float = 1.0
+    rgb_u8: np.ndarray, width_px: int, height_px: int, pixel_aspect: float = 1.0, mirrored: bool = False
 ) -> tuple[np.ndarray, FrameMap2D]:
-    """Resize (H, W, 3) uint8 into height_px × width_px square pixels, antialiased, black bars around; and the map."""
+    """Resize (H, W, 3) uint8 into height_px × width_px square pixels, antialiased; and the map there.
+
+    Around it are black bars, or with ``mirrored`` the image mirrored at its edges.
+    """
     height, width = rgb_u8.shape[:2]
     box = letterbox(width, height, width_px, height_px, pixel_aspect)
-    canvas = np.zeros((height_px, width_px, 3), np.uint8)
     size = box.content_width_px, box.content_height_px
-    resized = PILImage.fromarray(rgb_u8).resize(size, PILImage.Resampling.BILINEAR)
-    canvas[box.pad_top_px : box.pad_top_px + size[1], box.pad_left_px : box.pad_left_px + size[0]] = np.asarray(resized)
-    return canvas, box.map
+    resized = np.asarray(PILImage.fromarray(rgb_u8).resize(size, PILImage.Resampling.BILINEAR))
+    rows = box.pad_top_px, height_px - box.pad_top_px - size[1]
+    columns = box.pad_left_px, width_px - box.pad_left_px - size[0]
+    return np.pad(resized, (rows, columns, (0, 0)), mode="symmetric" if mirrored else "constant"), box.map
 
 
 def normalise(pixels_u8: Tensor) -> Tensor:
@@ -31,11 +34,12 @@ def normalise(pixels_u8: Tensor) -> Tensor:
 
 
 def pixel_values(
-    rgb_u8: np.ndarray, width_px: int, height_px: int, pixel_aspect: float = 1.0
+    rgb_u8: np.ndarray, width_px: int, height_px: int, pixel_aspect: float = 1.0, mirrored: bool = False
 ) -> tuple[Tensor, FrameMap2D]:
     """One image as a batch of one for the tower, with the map from its pixels to the tower's.
 
     pixel_aspect: height of a pixel over its width; the tower sees round cells round, whatever the pixels' shape.
+    mirrored: what surrounds it; see ``fit_into``.
     """
-    canvas, frame_map = fit_into(np.ascontiguousarray(rgb_u8), width_px, height_px, pixel_aspect)
+    canvas, frame_map = fit_into(np.ascontiguousarray(rgb_u8), width_px, height_px, pixel_aspect, mirrored)
     return normalise(torch.from_numpy(canvas))[None], frame_map

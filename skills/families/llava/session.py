@@ -68,18 +68,23 @@ class LlavaSession:
         self.model, self.image, self.swaps = model, image, swaps or {}
         self.window_xyxy_px = None if window_xyxy_px is None else tuple(window_xyxy_px)
 
-    @cached_property
-    def _encoded(self) -> tuple[TowerOutput, FrameMap2D]:
-        """The tower's output, and the map from stored pixels to the tower's input."""
+    def _view(self, mirrored: bool = False) -> tuple[Tensor, FrameMap2D]:
+        """The tower's input, and the map to it from stored pixels."""
         rgb, to_view = self.image.rgb_u8, self.image.stored_to_display
         if self.window_xyxy_px is not None:
             x0, y0, x1, y1 = self.window_xyxy_px
             rgb = rgb[int(y0) : int(y1), int(x0) : int(x1)]
             to_view = to_view.then(crop_map((int(x0), int(y0), int(x1), int(y1))))
-        config = self.model.tower.config
-        values, to_input = pixel_values(rgb, config.width_px, config.height_px, shown_pixel_aspect(self.image))
+        config, aspect = self.model.tower.config, shown_pixel_aspect(self.image)
+        values, to_input = pixel_values(rgb, config.width_px, config.height_px, aspect, mirrored)
+        return values, to_view.then(to_input)
+
+    @cached_property
+    def _encoded(self) -> tuple[TowerOutput, FrameMap2D]:
+        """The tower's output, and the map from stored pixels to the tower's input."""
+        values, to_input = self._view()
         with torch.no_grad():
-            return self.model.tower(values), to_view.then(to_input)
+            return self.model.tower(values), to_input
 
     @property
     def proposals(self) -> Proposals:
@@ -93,11 +98,22 @@ class LlavaSession:
 
     @cached_property
     def domain(self) -> DomainEvidence:
-        """What kind of image this is, and how typical of its kind."""
+        """What kind of image this is, and how typical of its kind.
+
+        An image of other proportions than the tower's input has bars around it, untypical in themselves: there it is
+        also looked at mirrored at its edges, and the better of the two counts if both are of one kind.
+        """
         dense = self._encoded[0].dense
         probabilities = dense.kind[0].softmax(-1).tolist()
         kind = KINDS[int(np.argmax(probabilities))]
         typicality = self.model.calibration.typicality(kind, dense.embedding[0].numpy())
+        (values, _), (mirrored, _) = self._view(), self._view(mirrored=True)
+        if not torch.equal(values, mirrored):
+            with torch.no_grad():
+                other = self.model.tower(mirrored).dense
+            if KINDS[int(other.kind[0].argmax())] == kind:
+                seen = self.model.calibration.typicality(kind, other.embedding[0].numpy())
+                typicality = max(typicality, seen)
         return DomainEvidence(kind, dict(zip(KINDS, probabilities, strict=True)), typicality)
 
     def perform(self, skill: str, args: BaseModel) -> BaseModel:
