@@ -10,11 +10,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer, LlavaForConditionalGeneration, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from fiducial.skills.adapters import MANIFEST, Manifest, base_hash
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava.dialect import DIALECT
+from fiducial.skills.families.llava.family import load_base, load_llava
 from fiducial.skills.families.llava.model import new_model
 from fiducial.skills.families.llava.tokenizer import train_tokenizer
 from fiducial.skills.families.llava.tower import KINDS, Tower
@@ -116,8 +117,10 @@ def save_base(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> N
 def calibrate_all(base: str | None, adapters: Path | None, data: Sequence[Path]) -> None:
     """Typicality, the head's uncertainty and the rules of inclusion, written beside the base."""
     root, folder = data_root(data), base_folder(base)
+    adapters = adapters or folder.parent / "adapters"
+    load_llava(folder, adapters)  # what cannot be loaded is to be refused before the first file is written anew
     calibrate(folder, root)
-    tune_inclusion(folder, adapters or folder.parent / "adapters", root)
+    tune_inclusion(folder, adapters, root)
 
 
 def base_folder(base: str | None) -> Path:
@@ -141,11 +144,10 @@ def train(
     if skill not in SKILLS:
         raise InputError(f"unknown skill '{skill}'; there is: {', '.join(SKILLS)}")
     root, folder = data_root(data), base_folder(base)
-    model = LlavaForConditionalGeneration.from_pretrained(folder, local_files_only=True, dtype="float32")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    images = encoded_corpus(model.model.vision_tower.eval(), root, out / "work" / IMAGES)
+    model, tokenizer = load_base(folder)
+    images = encoded_corpus(model.model.vision_tower, root, out / "work" / IMAGES)
     recipe = replace(recipes.ADAPTER[skill], seed=seed, steps=bounded(recipes.ADAPTER[skill].steps, max_steps))
-    trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)  # type: ignore[arg-type]
+    trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
     save_adapter(trained, out / skill, manifest_of(skill, folder, asdict(recipe), split_hashes(root)))
 
 

@@ -110,6 +110,16 @@ def test_an_adapter_is_trained_loaded_and_asked(
     assert len(found.regions) == 2  # type: ignore[attr-defined]
 
 
+def test_a_base_that_cannot_be_trained_on_is_one_sentence(tiny_base: Path, tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    config = json.loads((tiny_base / "config.json").read_text())
+    (tmp_path / "base" / "config.json").write_text(json.dumps(config))
+    done = fiducial("train", "detect", "--base", tmp_path / "base", "--data", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("fiducial: the base ")
+    assert "Traceback" not in done.stderr
+
+
 @pytest.fixture
 def smear_file(tmp_path: Path) -> Path:
     PILImage.fromarray(sample_of(2_000_001).pixels()).save(tmp_path / "smear.png")

@@ -20,7 +20,7 @@ from fiducial.tools.errors import InputError
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedTokenizerFast
+    from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
     from fiducial.skills.families.llava.tower import Tower
     from fiducial.tools.images.image import Image
@@ -72,8 +72,8 @@ class LlavaModel:
         return LlavaSession(self, image)
 
 
-def load_llava(base: Path, adapters: Path) -> LlavaModel:
-    """Load a base folder and every adapter below ``adapters``. Raises InputError for what does not fit."""
+def load_base(base: Path) -> tuple[LlavaForConditionalGeneration, PreTrainedTokenizerFast]:
+    """A base folder's model and tokenizer. Raises InputError for one that is incomplete or of an older dialect."""
     from safetensors import SafetensorError
     from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
@@ -83,7 +83,15 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         why = str(error).partition("\n")[0]
         raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
+    if not hasattr(model.config, "slot_token_ids"):
+        raise InputError(f"the base {base} is of a dialect before '{DIALECT}'; train it again with: fiducial pretrain")
+    return model.eval(), tokenizer
+
+
+def load_llava(base: Path, adapters: Path) -> LlavaModel:
+    """Load a base folder and every adapter below ``adapters``. Raises InputError for what does not fit."""
+    model, tokenizer = load_base(base)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of one library about the other, nothing that a user could mend
-        peft = load_adapters(model.eval(), base, adapters, DIALECT)
-    return LlavaModel(base, peft, tokenizer, Calibration.load(base), manifest_hashes(adapters))  # type: ignore[arg-type]
+        peft = load_adapters(model, base, adapters, DIALECT)
+    return LlavaModel(base, peft, tokenizer, Calibration.load(base), manifest_hashes(adapters))

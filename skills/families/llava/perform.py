@@ -161,8 +161,8 @@ def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
 
 def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
     """Text that cites regions, from the record so far: freely at first, later held to it, then also sampled."""
-    prompt = explain_prompt(args.intent, args.answer, args.regions, args.width_px, args.height_px)
-    truth = Truth.of_parts(args.intent, args.answer, args.regions, args.width_px, args.height_px)
+    told = args.intent, args.answer, args.regions, args.width_px, args.height_px, args.orientation
+    prompt, truth = explain_prompt(*told), Truth.of_parts(*told)
     held = HeldToRecord(session.model.tokenizer, truth) if args.attempt > 1 else None
     seed = args.attempt if args.attempt > 2 else None
     made = session.generate("explain", prompt, with_image=False, decider=held, seed=seed)
