@@ -39,6 +39,7 @@ def _args(run: Run, attempt: int) -> ExplainArgs:
         regions=list(run.found()),
         width_px=image.width_px,
         height_px=image.height_px,
+        orientation=image.orientation,
         attempt=attempt,
     )
 

@@ -48,11 +48,11 @@ def can_be_asked() -> str:
 
 
 def place(region: Region, image: ImageInfo) -> str:
-    """Which third of the image a region's middle is in, by words such as ``upper left``."""
+    """Which third of the image, as it is displayed, a region's middle is in, by words such as ``upper left``."""
     x, y = anchor_xy_px(region)
     if not (0 <= x <= image.width_px and 0 <= y <= image.height_px):
         return "outside the image"
-    return place_of(region, image.width_px, image.height_px)
+    return place_of(region, image.width_px, image.height_px, image.orientation)
 
 
 def where(regions: Sequence[Region], image: ImageInfo) -> str:

@@ -88,7 +88,7 @@ def _expected(run: Run, structure: str, claimed: int | None, first: Reading) -> 
     numbers = {"claim": claimed} if claimed is not None else {}
     numbers |= {first.source: first.count, "expected": number}
     said = ", ".join(f"{source} {told}" for source, told in numbers.items())
-    agree = claimed is None or run.policy.agree(claimed, number)
+    agree = claimed is None or run.policy.agree(structure, claimed, number)
     return Settled(
         reading,
         None if agree else "count_uncertain",
