@@ -22,6 +22,7 @@ from fiducial.tools.geometry import quantities
 from fiducial.tools.geometry.ellipses import ellipse_axes, ellipse_from_axes, ellipse_polygon
 from fiducial.tools.geometry.masks import mask_box, mask_ellipse, mask_recist_axes
 from fiducial.tools.geometry.uncertainty import CoordinateErrors
+from fiducial.tools.hooks import registry
 from fiducial.tools.measure import measure
 from fiducial.tools.phantoms.blood_smear import make_blood_smear
 from fiducial.tools.phantoms.cephalogram import make_cephalogram
@@ -157,9 +158,10 @@ def test_intervals_of_ellipses_hold_the_truth_19_times_in_20(name: str) -> None:
 
 def landmark_cases() -> list[Any]:
     chest, head = make_chest(5, size_px=256), make_cephalogram(3, height_px=252)
-    of = {"°": quantities.angle_at_vertex, "mm at the detector": quantities.length, "1": quantities.ratio}
+    of = {"°": quantities.angle_at_vertex, "mm at the detector": quantities.length, "1": quantities.width_ratio}
+    widths = {"heart_width": quantities.width, "thorax_width": quantities.width}
     return [
-        pytest.param(made, quantity, of[quantity.unit], id=quantity.quantity)
+        pytest.param(made, quantity, widths.get(quantity.quantity, of[quantity.unit]), id=quantity.quantity)
         for made in (chest, head)
         for quantity in made.truth.quantities
         if quantity.of and quantity.quantity != "anb_angle"  # ANB is a difference of two angles
@@ -170,13 +172,18 @@ def landmark_cases() -> list[Any]:
 def test_quantities_of_landmarks_and_their_intervals(made: Any, quantity: Any, formula: Any) -> None:
     rng, row, column = np.random.default_rng(12), made.scale.row_mm, made.scale.column_mm
     points = np.array([made.truth.landmarks_xy_px[name] for name in quantity.of])
-    if quantity.quantity == "heart_width":
-        points[:, 1] = points[:, 1].mean()  # a width lies across, whatever the heights of its ends
-    if quantity.quantity in ("thorax_width", "cardiothoracic_ratio"):
-        points[::2, 1] = points[1::2, 1]
     assert formula(points, CoordinateErrors(), row, column).value == pytest.approx(quantity.value, rel=1e-3)
     errors, found = CoordinateErrors(sigma_px=SIGMA_PX), []
     for _ in range(REPEATS):
         estimate = formula(points + rng.normal(0, SIGMA_PX, points.shape), errors, row, column)
         found.append((estimate.low, estimate.high))
     assert held(quantity.value, found) == pytest.approx(0.95, abs=0.02)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_cardiothoracic_ratio_is_that_of_the_landmarks_as_they_lie(seed: int) -> None:
+    truth = make_chest(seed, size_px=256).truth
+    (true,) = (q for q in truth.quantities if q.quantity == "cardiothoracic_ratio")
+    first, second = (tuple(truth.landmarks_xy_px[name] for name in true.of[i : i + 2]) for i in (0, 2))
+    found = registry().get("tools", "width_ratio").call({"first_xy_px": first, "second_xy_px": second})
+    assert found.value == pytest.approx(true.value, rel=1e-9)

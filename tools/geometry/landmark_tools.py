@@ -62,8 +62,15 @@ def distance_to_line(
 def length_ratio(
     first_xy_px: Line, second_xy_px: Line, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None
 ) -> Ratio:
-    """One length over another, each between two points: the cardiothoracic ratio is heart over chest."""
+    """One length over another, each the distance of two points, slanted as they lie; of widths: ``width_ratio``."""
     found = _estimate(quantities.ratio, [*first_xy_px, *second_xy_px], errors, row_mm, column_mm)
+    return Ratio(value=found.value, **taken(found, errors))
+
+
+@tool
+def width_ratio(first_xy_px: Line, second_xy_px: Line, errors: Errors = None) -> Ratio:
+    """One width over another, each along x alone: the cardiothoracic ratio is the heart's width over the chest's."""
+    found = _estimate(quantities.width_ratio, [*first_xy_px, *second_xy_px], errors, 1.0, 1.0)
     return Ratio(value=found.value, **taken(found, errors))
 
 
@@ -124,6 +131,6 @@ def ellipse_from_ends(
 
 
 TOOLS: list[ToolSpec] = [
-    landmark_distance, path_length, distance_to_line, length_ratio, angle_at_vertex, angle_between_lines, cobb_angle,
-    ellipse_from_ends,
+    landmark_distance, path_length, distance_to_line, length_ratio, width_ratio, angle_at_vertex, angle_between_lines,
+    cobb_angle, ellipse_from_ends,
 ]  # fmt: skip

@@ -77,7 +77,7 @@ def distance_to_line(
 def ratio(ends_xy_px: ArrayLike, errors: CoordinateErrors, row_mm: float = 1.0, column_mm: float = 1.0) -> Estimate:
     """The distance of the first two of four points (4, 2) over that of the last two; a tolerance of the scale cancels.
 
-    The cardiothoracic ratio is that of the heart's greatest width to the chest's (Danzer, Am J Med Sci 157:513, 1919).
+    Distances are slanted where the points are; a ratio of widths, as the cardiothoracic one, is ``width_ratio``.
     """
     points = _points(ends_xy_px, 4, "a ratio")
 
@@ -88,6 +88,37 @@ def ratio(ends_xy_px: ArrayLike, errors: CoordinateErrors, row_mm: float = 1.0, 
         return float(first / second)
 
     return clipped(propagate(of, points, errors, power=0))
+
+
+def width(ends_xy_px: ArrayLike, errors: CoordinateErrors, row_mm: float = 1.0, column_mm: float = 1.0) -> Estimate:
+    """How far two points (2, 2) lie apart along x alone, whatever their heights."""
+    points = _points(ends_xy_px, 2, "a width")
+    return _unsigned(propagate(lambda p: float(p[1, 0] - p[0, 0]) * column_mm, points, errors, power=1))
+
+
+def width_ratio(
+    ends_xy_px: ArrayLike, errors: CoordinateErrors, row_mm: float = 1.0, column_mm: float = 1.0
+) -> Estimate:
+    """The width along x between the first two of four points (4, 2) over that between the last two.
+
+    The cardiothoracic ratio is that of the heart's greatest transverse width, right and left of the midline, to the
+    chest's (Danzer, Am J Med Sci 157:513, 1919): the ends of each lie at different heights. The steps cancel.
+    """
+    points = _points(ends_xy_px, 4, "a ratio of widths")
+
+    def signed(p: Floats) -> float:
+        first, second = p[1::2, 0] - p[::2, 0]
+        if second == 0:
+            raise ValueError("the width that the ratio is to is 0")
+        return float(first / second)
+
+    return _unsigned(propagate(signed, points, errors, power=0))
+
+
+def _unsigned(signed: Estimate) -> Estimate:
+    """The size of a signed quantity, which is smooth where its size has a kink."""
+    value, reach = abs(signed.value), signed.high - signed.value
+    return clipped(signed.model_copy(update={"value": value, "low": value - reach, "high": value + reach}))
 
 
 def _signed_deg(u: Floats, v: Floats) -> float:
