@@ -17,7 +17,8 @@ class Segmented(Result):
     """Result of ``segment_promptable``."""
 
     region: Region = Field(
-        description="Outline of the mask's largest part, for measure_region", json_schema_extra={"unit": "px; score 1"}
+        description="Smooth outline of the mask's largest part, for measure_region",
+        json_schema_extra={"unit": "px; score 1"},
     )
     mask_box_xyxy_px: BoxXYXY = Field(description="Box of the whole mask, half-open", json_schema_extra=PX)
     mask_area_px: int = Field(description="Number of the whole mask's pixels, parts and holes as they are")
@@ -46,12 +47,12 @@ def segment_promptable(
 ) -> Segmented:
     """Outline what lies in a box or at points with SAM or MedSAM, from a folder of weights; nothing is downloaded."""
     from fiducial.skills.segmenters.sam import load_sam
-    from fiducial.tools.geometry.masks import mask_box, mask_polygon
+    from fiducial.tools.geometry.masks import mask_box, smooth_outline
     from fiducial.tools.images.open_image import open_image
 
     image = open_image(path, plane=plane, index=slice_index)
     found = load_sam(Path(weights)).segment(image.stored_rgb_u8, box_xyxy_px, points_xy_px)
-    outline, box = mask_polygon(found.mask), mask_box(found.mask)
+    outline, box = smooth_outline(found.mask), mask_box(found.mask)
     if outline is None or box is None:
         raise InputError("the segmenter finds nothing at this prompt; give a box that fits the object, or points on it")
     region = Region(

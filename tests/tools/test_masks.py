@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis.extra.numpy import arrays
 from skimage.measure import perimeter_crofton, regionprops
 
 from fiducial.tools.geometry.angles import vector_angles_deg
@@ -23,9 +25,12 @@ from fiducial.tools.geometry.masks import (
     mask_feret_diameters,
     mask_iou,
     mask_perimeter,
+    mask_polygon,
     mask_recist_axes,
     mask_volume,
+    smooth_outline,
 )
+from fiducial.tools.geometry.polygons import is_simple, polygon_area
 
 
 def drawn(a: float, b: float, angle: float, row_mm: float = 1.0, column_mm: float = 1.0, seed: int = 0) -> np.ndarray:
@@ -133,3 +138,22 @@ def test_a_line_is_fitted_alike_however_the_image_is_turned() -> None:
     assert math.atan2(direction[1], direction[0]) == pytest.approx(math.atan(0.3), abs=0.02)
     with pytest.raises(ValueError, match="coincide"):
         fit_line([(1, 1), (1, 1)])
+
+
+@pytest.mark.parametrize("radius", [3.0, 5.5, 12.0, 50.0])
+def test_a_smooth_outline_has_the_area_and_the_perimeter_of_the_disc(radius: float) -> None:
+    y, x = np.mgrid[:120, :130] + 0.5
+    outline = smooth_outline(np.hypot(x - 60.3, y - 58.8) < radius)
+    assert outline is not None
+    assert polygon_area(outline) == pytest.approx(math.pi * radius**2, rel=0.02 if radius > 4 else 0.05)
+    assert path_length(outline, closed=True) == pytest.approx(2 * math.pi * radius, rel=0.02 if radius > 4 else 0.03)
+
+
+@settings(max_examples=30, deadline=None)
+@given(mask=arrays(bool, (9, 12)))
+def test_a_smooth_outline_of_anything_keeps_its_area_inside_of_the_image(mask: np.ndarray) -> None:
+    outline, stairs = smooth_outline(mask), mask_polygon(mask)
+    assert (outline is None) == (stairs is None)
+    if outline is not None and stairs is not None:
+        assert polygon_area(outline) == pytest.approx(polygon_area(stairs), rel=0.2, abs=1)
+        assert (outline >= 0).all() and (outline <= (12, 9)).all() and is_simple(outline)
