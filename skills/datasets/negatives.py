@@ -6,6 +6,7 @@ absent where the set annotates every instance of it and the image has none; whic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -24,18 +25,21 @@ def with_negatives(
 ) -> Iterator[Sample]:
     """The samples, some with questions about labels that they lack, so that ``rate`` of the located ones are negative.
 
-    labels: those that the set annotates exhaustively. For each label that an image shows, one that it lacks is asked
-    about with probability rate / (1 - rate), whole ones first; which, is a function of the sample's id. An image that
-    shows none of the labels is asked about one of them at that rate. Raises InputError for a rate outside 0 to 0.9.
+    labels: those that the set annotates exhaustively. Each label that an image shows owes rate / (1 - rate) questions
+    about one that an image lacks; what an image cannot take, because it shows every label, is left to those after it,
+    and images that show none take part. So the rate holds to one label at the end, and comes short only where later
+    images lack too few. The draw depends on the samples' ids and order alone. Raises InputError for a rate outside 0
+    to 0.9.
     """
     if not 0 <= rate <= 0.9:
         raise InputError(f"the rate of negatives {rate:g} is not between 0 and 0.9; give the share of the questions")
-    odds = rate / (1 - rate)
+    owed = 0.0
     for sample in samples:
         shown = {item.label for item in sample.objects}
         absent = sorted((label for label in labels if label not in shown), key=lambda label: share_of(label, sample.id))
-        wanted = odds * max(1, len(shown & set(labels)))
-        count = int(wanted) + (share_of(sample.id, "negatives") < wanted - int(wanted))
+        owed += len(shown) * rate / (1 - rate)
+        count = min(len(absent), max(0, math.floor(owed + share_of(sample.id, "negatives"))))
+        owed -= count
         yield replace(sample, asks=sample.asks + tuple(_asks(absent[:count], tasks)))
 
 
