@@ -1,9 +1,10 @@
 """A folder of images with masks: ``images/NAME.*`` and ``masks/NAME.png`` (or ``labels/``), by the same name.
 
 A sample: ``images/cju0qkwl3.png`` with ``masks/cju0qkwl3.png``, white where the polyp is. A mask of one value beside 0
-is taken apart into its connected parts; of several values, each is one object (0 is the background). With a
-``classes.json`` such as ``{"1": "polyp", "2": "instrument"}`` the values are classes, and each connected part of one is
-an object. Splits are ``train.txt`` and so on, or drawn by image where there is no list.
+is taken apart into its connected parts; of several values, each is one object (0 is the background). White with soft
+grey edges is cut at 128 first. With a ``classes.json`` such as ``{"1": "polyp", "2": "instrument"}`` the values are
+classes, and each connected part of one is an object. Splits are ``train.txt`` and so on, or drawn by image where there
+is no list.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from fiducial.skills.datasets.splits import drawn_split, listed_names
 from fiducial.tools.errors import InputError
 
 MASK_FOLDERS = ("masks", "labels", "mask")
+WHITE, HALF = 240, 128  # grey values of an 8-bit mask
+THIN = 0.2  # share of inner pixels: a grey edge has next to none, an object of 16 px has a quarter
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -48,6 +51,8 @@ def mask_boxes(values: np.ndarray, classes: Mapping[int, str] | None, label: str
     from skimage.measure import label as connected
     from skimage.measure import regionprops
 
+    if classes is None and _soft_edged(values):
+        values = (values >= HALF).astype(np.int64)
     present = [int(v) for v in np.unique(values) if v != 0]
     by_part = classes is not None or len(present) == 1
     for value in present if by_part else [0]:
@@ -60,6 +65,21 @@ def mask_boxes(values: np.ndarray, classes: Mapping[int, str] | None, label: str
             found = mask_object(region.image, name)
             if found is not None:
                 yield _moved(found, column, row)
+
+
+def _soft_edged(values: np.ndarray) -> bool:
+    """Whether grey values are edges of white objects, anti-aliased or compressed, and not the numbers of objects.
+
+    Then most of what is not black is white, and grey is thin: few of its pixels lie among four of the same value.
+    """
+    found, counts = np.unique(values[values != 0], return_counts=True)
+    grey = (values > 255 - WHITE) & (values < WHITE)
+    if len(found) < 3 or found[0] < 0 or found[-1] > 255 or found[counts.argmax()] < WHITE or not grey.any():
+        return False
+    padded = np.pad(values, 1, constant_values=-1)
+    around = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    inner = np.logical_and.reduce([values == side for side in around])
+    return bool(inner[grey].mean() < THIN)
 
 
 def _moved(box: RawBox, x: float, y: float) -> RawBox:

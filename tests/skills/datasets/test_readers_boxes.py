@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from fiducial.skills.datasets.cephalograms import ANOMALIES, LANDMARKS, open_cephalograms
 from fiducial.skills.datasets.chat import read_chat
 from fiducial.skills.datasets.coco import open_coco
-from fiducial.skills.datasets.mask_folder import open_mask_folder
+from fiducial.skills.datasets.mask_folder import mask_boxes, open_mask_folder
 from fiducial.skills.datasets.medmultipoints import open_medmultipoints, open_medmultipoints_chat
 from fiducial.skills.datasets.objects import asks_of
 from fiducial.skills.datasets.rsna import open_rsna
@@ -150,6 +150,22 @@ def test_masks_of_one_value_of_instances_and_of_classes(tmp_path: Path) -> None:
     assert boxes(second) == [("polyp", 6, 5, 16, 10), ("tool", 6, 10, 16, 15)]
     with pytest.raises(InputError, match=r"train\.txt is missing"):
         list(open_mask_folder(tmp_path, "train"))
+
+
+def test_a_mask_with_soft_edges_is_its_objects_and_one_of_grey_objects_is_those() -> None:
+    y, x = np.mgrid[:96, :128] + 0.5
+    soft = np.clip((20 - np.hypot(x - 40.3, y - 50.8)) + 0.5, 0, 1) + np.clip(8.5 - np.hypot(x - 100, y - 20), 0, 1)
+    found = list(mask_boxes(np.round(soft * 255).astype(np.int64), None))
+    assert [box.box_xyxy_px for box in found] == [
+        pytest.approx((92, 12, 108, 28), abs=1),
+        pytest.approx((20.3, 30.8, 60.3, 70.8), abs=1),
+    ]
+    grey = np.zeros((96, 128), np.int64)
+    for i, value in enumerate((60, 120, 180, 255)):
+        grey[10:20, 10 + 20 * i : 18 + 20 * i] = value
+    grey[40:90, 10:120] = 255
+    assert len(list(mask_boxes(grey, None))) == 4
+    assert len(list(mask_boxes(np.arange(24).reshape(4, 6).repeat(4, 0).repeat(4, 1) * 11, None))) == 23
 
 
 def test_a_colour_mask_or_a_missing_one_is_one_sentence(tmp_path: Path) -> None:
