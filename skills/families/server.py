@@ -46,6 +46,11 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_TOKENS = 1024
 UNKNOWN_CONFIDENCE = 0.5  # of a server that gives no probabilities: neither sure nor unsure
 TRANSIENT_CODES = {408, 425, 429, 500, 502, 503, 504}
+BAD_REQUEST_CODES = {400, 422}
+
+
+class BadRequestError(InputError):
+    """The server does not take the request as it is written (400, 422)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Client:
                 text = response.read(MAX_BYTES + 1)
         except urllib.error.HTTPError as error:
             kind = TransientError if error.code in TRANSIENT_CODES else InputError
+            kind = BadRequestError if error.code in BAD_REQUEST_CODES else kind
             raise kind(f"the server {self.url} answers {error.code} to {path}: {_said(error)}") from None
         except TimeoutError:
             raise TransientError(f"the server {self.url} does not answer within {TIMEOUT_S} s") from None
@@ -128,6 +134,7 @@ class ServerSession:
     def __init__(self, model: ServerModel, image: Image, window_xyxy_px: Sequence[float] | None = None) -> None:
         self.model, self.image, self.window_xyxy_px = model, image, window_xyxy_px
         self.guide = Guide(image, model.guide)
+        self.takes_logprobs = True
 
     @cached_property
     def view(self) -> View:
@@ -168,12 +175,22 @@ class ServerSession:
             "messages": [{"role": "user", "content": content}],
             "max_tokens": MAX_TOKENS,
             "temperature": 0.0 if seed is None else 0.7,
-            "logprobs": True,
         }
         if seed is not None:
             body["seed"] = seed
-        text, confidence = _completion(self.model.client.call("/chat/completions", body), self.model.client.url)
+        text, confidence = _completion(self._complete(body), self.model.client.url)
         return Asked(text, spoken.parse(query, text, self.stored_to_input), confidence)
+
+    def _complete(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The server's answer, with probabilities unless it refuses a request for them: then, and after, without."""
+        if self.takes_logprobs:
+            try:
+                return self.model.client.call("/chat/completions", body | {"logprobs": True})
+            except BadRequestError:
+                answer = self.model.client.call("/chat/completions", body)
+                self.takes_logprobs = False
+                return answer
+        return self.model.client.call("/chat/completions", body)
 
     def perform(self, skill: str, args: BaseModel) -> BaseModel:
         """Perform one skill by a prompt."""

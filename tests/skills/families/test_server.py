@@ -175,6 +175,18 @@ def test_a_server_that_fails_is_told_apart_from_one_that_refuses(
         model(served).open(image).perform("count", SubjectArgs(structure="platelet"))
 
 
+def test_a_server_that_refuses_logprobs_is_asked_without(served: Served, image: Image) -> None:
+    counted = reply('{"counts": 4, "label": "platelet"}')
+    served.replies = [(400, b"logprobs is not supported"), counted]
+    session = model(served).open(image)
+    assert session.perform("count", SubjectArgs(structure="platelet")).count == 4
+    assert session.perform("count", SubjectArgs(structure="platelet")).count == 4
+    assert ["logprobs" in asked for asked in served.asked] == [True, False, False]
+    served.replies = [(400, b"no such image")]
+    with pytest.raises(InputError, match="no such image"):
+        model(served).open(image).perform("count", SubjectArgs(structure="platelet"))
+
+
 def test_a_message_without_text_is_unparsed(served: Served, image: Image) -> None:
     served.replies = [reply(None, float("-inf"), 0.5)]
     counted = model(served).open(image).perform("count", SubjectArgs(structure="platelet"))
