@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 ABSTAINED = 3
 # Options and arguments that do not fit; Click's own, or that of the Click inside newer versions of Typer.
-WRONGLY_TYPED = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+WRONGLY_TYPED = next(
+    kind for kind in typer.BadParameter.__mro__ if issubclass(kind, Exception) and kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="fiducial",

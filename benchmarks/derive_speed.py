@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,11 +75,12 @@ def main() -> None:
         read_labels(path)
         reading = time.perf_counter() - start
     rows, seconds = {}, {}
-    for name, work in {
+    works: dict[str, Callable[[], int]] = {
         "derive": lambda: ours(volume, recist=False),
         "derive with RECIST axes": lambda: ours(volume, recist=True),
         "regionprops a slice": lambda: by_regionprops(labels),
-    }.items():
+    }
+    for name, work in works.items():
         start = time.process_time()
         rows[name] = work()
         seconds[name] = time.process_time() - start

@@ -45,7 +45,7 @@ def nifti_seeds() -> Seeds:
     colour = np.zeros((9, 8, 7), np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")]))
     for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image):
         for name, array in {**arrays, "colour": colour}.items():
-            image = kind(array, AFFINE)
+            image = kind(array, AFFINE)  # type: ignore[no-untyped-call]
             image.header.set_xyzt_units("mm")
             image.set_sform(AFFINE, code=1)
             image.set_qform(AFFINE, code=1)

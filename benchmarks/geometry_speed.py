@@ -90,7 +90,7 @@ def main() -> None:
         shapely_ratio = t["shapely"] / t["ours"] if "shapely" in t else float("nan")
         rows.append((count, t["ours"], t["numpy"] / t["ours"], shapely_ratio))
     print(table(("boxes", "all-pairs IoU, µs", "× numpy", "× shapely"), rows), flush=True)
-    rows = []
+    matched = []
     for crowded in (False, True):
         for count in (10, 30, 100, 300, 1000):
             iou = iou_matrix(*scene(count, count, crowded))
@@ -107,8 +107,8 @@ def main() -> None:
                 seconds,
             )
             scene_name = "all in one place" if crowded else "spread"
-            rows.append((scene_name, count, t["ours"], t["same job"] / t["ours"], t["bare"] / t["ours"]))
-    print(table(("boxes lie", "boxes", "matching, µs", "× scipy, same job", "× scipy, bare"), rows))
+            matched.append((scene_name, count, t["ours"], t["same job"] / t["ours"], t["bare"] / t["ours"]))
+    print(table(("boxes lie", "boxes", "matching, µs", "× scipy, same job", "× scipy, bare"), matched))
 
 
 if __name__ == "__main__":
