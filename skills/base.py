@@ -137,8 +137,9 @@ class ExplainArgs(_Typed):
     intent: Intent = Field(description="What was asked")
     answer: Answer = Field(description="The answer to explain")
     regions: list[Region] = Field(description="The accepted regions it rests on, with their ids in the record")
-    width_px: int = Field(description="Width of the image, for words such as upper left")
-    height_px: int = Field(description="Height of the image")
+    width_px: int = Field(description="Width of the stored pixels, for words such as upper left")
+    height_px: int = Field(description="Height of the stored pixels")
+    orientation: int = Field(default=1, ge=1, le=8, description="EXIF orientation in which the image is displayed")
     attempt: int = Field(default=1, description="1 decodes freely, 2 held to the record, later ones also sample")
 
 

@@ -2,7 +2,8 @@
 
 ``runs`` holds what a run has one of; ``regions``, ``measurements``, ``checks`` and ``steps`` its lists, in the order of
 ``position``; columns are named as the fields of the record (``tools/record.py``), and nested values are JSON. Of an
-image only path, SHA-256, size, scale (and where it holds) and slice are kept: this list of columns is the allow-list.
+image only path, SHA-256, size, orientation, scale (and where it holds) and slice are kept: this list of columns is the
+allow-list.
 """
 
 from __future__ import annotations
@@ -55,3 +56,9 @@ def volumes(db: Database) -> None:
     """Which slice of its file an image is, and a region's box in the world; NULL for files of one image."""
     db.execute("ALTER TABLE runs ADD COLUMN image_file_slice TEXT")
     db.execute("ALTER TABLE regions ADD COLUMN box_xyzxyz_mm TEXT")
+
+
+@migrations(name="0004_orientation")
+def orientation(db: Database) -> None:
+    """How an image is turned to be displayed, 2 to 8 as EXIF has it; NULL for as stored."""
+    db.execute("ALTER TABLE runs ADD COLUMN image_orientation INTEGER")

@@ -17,6 +17,7 @@ PARTS = ("understanding", "answer", "explanation", "verdict")
 LISTS = ("regions", "measurements", "checks", "steps")
 _IMAGE = ("path", "sha256", "width_px", "height_px", "scale", "scale_refused", "scale_box_xyxy_px")
 _IMAGE_JSON = ("scale", "scale_box_xyxy_px", "file_slice")
+_IMAGE_OMITTED_WHEN_NONE = ("file_slice", "orientation")
 _JSON_COLUMNS = frozenset({"geometry", "interval", "region_ids", "box_xyzxyz_mm"})
 _OMITTED_WHEN_NONE = ("sigma_px", "parent_id", "box_xyzxyz_mm")
 
@@ -35,6 +36,7 @@ def run_row(document: Mapping[str, Any]) -> Row:
     """The columns of ``runs`` that come from the document."""
     image = {f"image_{name}": document["image"][name] for name in _IMAGE}
     image.update({f"image_{name}": _dumps(document["image"].get(name)) for name in _IMAGE_JSON})
+    image["image_orientation"] = document["image"].get("orientation")
     parts = {name: _dumps(document[name]) for name in PARTS}
     status = (document["verdict"] or {}).get("status")
     return {"run_id": document["run_id"], "question": document["question"], "status": status} | image | parts
@@ -68,8 +70,10 @@ def document_of(run: Mapping[str, Any], lists: Mapping[str, Sequence[Mapping[str
     document: Row = {"run_id": run["run_id"], "question": run["question"]}
     document["image"] = {name: run[f"image_{name}"] for name in _IMAGE}
     document["image"].update({name: _loads(run[f"image_{name}"]) for name in _IMAGE_JSON})
-    if document["image"]["file_slice"] is None:
-        del document["image"]["file_slice"]
+    document["image"]["orientation"] = run["image_orientation"]
+    for name in _IMAGE_OMITTED_WHEN_NONE:
+        if document["image"][name] is None:
+            del document["image"][name]
     document.update({name: _loads(run[name]) for name in PARTS})
     document.update({name: [_list_item(name, row) for row in lists[name]] for name in LISTS})
     return {name: document[name] for name in Record.model_fields}

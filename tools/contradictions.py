@@ -29,21 +29,35 @@ class Truth:
     asked: frozenset[str]
     width_px: int
     height_px: int
+    orientation: int = 1
 
     @classmethod
     def of_record(cls, record: Record) -> Truth:
         """The truth of a whole record."""
         intent = record.understanding.intent if record.understanding else None
-        return cls.of_parts(intent, record.answer, record.regions, record.image.width_px, record.image.height_px)
+        image = record.image
+        shown = image.width_px, image.height_px, image.orientation
+        return cls.of_parts(intent, record.answer, record.regions, *shown)
 
     @classmethod
     def of_parts(
-        cls, intent: Intent | None, answer: Answer | None, regions: Sequence[Region], width_px: int, height_px: int
+        cls,
+        intent: Intent | None,
+        answer: Answer | None,
+        regions: Sequence[Region],
+        width_px: int,
+        height_px: int,
+        orientation: int = 1,
     ) -> Truth:
         """The truth of what a record holds before it is explained."""
         asked = {m for key in (intent.structure, intent.other_structure) if key for m in members(key)} if intent else ()
         labels = {r.label for r in regions if r.status == "accepted" and r.label in structures()}
-        return cls(answer, tuple(regions), frozenset(asked or labels), width_px, height_px)
+        return cls(answer, tuple(regions), frozenset(asked or labels), width_px, height_px, orientation)
+
+    @property
+    def shown(self) -> tuple[int, int, int]:
+        """What words for places depend on: width, height, orientation."""
+        return self.width_px, self.height_px, self.orientation
 
     @cached_property
     def regions(self) -> dict[str, Region]:
@@ -116,7 +130,7 @@ def _region_problem(claim: Claim, truth: Truth) -> str | None:
                 f"calls {region.id} a {structures()[str(claim.value)].name}; it is a {region.label.replace('_', ' ')}"
             )
     if claim.kind == "place":
-        place = place_of(region, truth.width_px, truth.height_px)
+        place = place_of(region, *truth.shown)
         if claim.value in PLACE_WORDS and claim.value != place:
             return f"places {region.id} at the {claim.value}; it is at the {place}"
     return None
@@ -125,9 +139,9 @@ def _region_problem(claim: Claim, truth: Truth) -> str | None:
 def _distribution_problem(claim: Claim, truth: Truth) -> str | None:
     regions = truth.of(claim.subject)
     if claim.value == "spread":
-        return None if is_spread(regions, truth.width_px, truth.height_px) else "calls the regions spread; they are not"
+        return None if is_spread(regions, *truth.shown) else "calls the regions spread; they are not"
     half = {"top": "upper", "bottom": "lower"}.get(word := str(claim.value).removeprefix("most "), word)
-    share = half_shares(regions, truth.width_px, truth.height_px).get(half, 0.0)
+    share = half_shares(regions, *truth.shown).get(half, 0.0)
     return None if share > 0.5 else f"says that most are in the {half} half; {share:.0%} are"
 
 

@@ -1,9 +1,14 @@
-"""Where in an image a region lies, in plain words: a grid of three by three, and halves."""
+"""Where in an image a region lies, in plain words: a grid of three by three, and halves.
+
+The words are for a person who looks at the image as it is displayed. Regions and ``width_px``, ``height_px`` are stored
+pixels; ``orientation`` (1 to 8, ``ImageInfo.orientation``) says how those are turned to be displayed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fiducial.tools.images.orientation import STEPS
 from fiducial.tools.record import PointXY, Region
 
 PLACES = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("lower left", "bottom", "lower right"))
@@ -26,32 +31,41 @@ def anchor_xy_px(region: Region) -> PointXY:
     return (min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2
 
 
-def place_of(region: Region, width_px: int, height_px: int) -> str:
-    """The third of the image across and down that a region's middle is in, one of ``PLACE_WORDS``."""
+def _displayed(region: Region, width_px: int, height_px: int, orientation: int) -> tuple[float, float, int, int]:
+    """The middle of a region in pixels of the displayed image (x, y), and that image's width and height."""
+    exchange, mirror_x, mirror_y = STEPS[orientation]
     x, y = anchor_xy_px(region)
-    column = min(2, max(0, int(3 * x / width_px)))
-    row = min(2, max(0, int(3 * y / height_px)))
+    if exchange:
+        x, y, width_px, height_px = y, x, height_px, width_px
+    return width_px - x if mirror_x else x, height_px - y if mirror_y else y, width_px, height_px
+
+
+def place_of(region: Region, width_px: int, height_px: int, orientation: int = 1) -> str:
+    """The third of the displayed image across and down that a region's middle is in, one of ``PLACE_WORDS``."""
+    x, y, width, height = _displayed(region, width_px, height_px, orientation)
+    column = min(2, max(0, int(3 * x / width)))
+    row = min(2, max(0, int(3 * y / height)))
     return PLACES[row][column]
 
 
-def half_shares(regions: Sequence[Region], width_px: int, height_px: int) -> dict[str, float]:
-    """The share of the regions' middles in each half of the image (left, right, upper, lower), 0 to 1."""
-    points = [anchor_xy_px(r) for r in regions]
-    n = max(1, len(points))
-    left = sum(x < width_px / 2 for x, _ in points) / n
-    upper = sum(y < height_px / 2 for _, y in points) / n
+def half_shares(regions: Sequence[Region], width_px: int, height_px: int, orientation: int = 1) -> dict[str, float]:
+    """The share of the regions' middles in each half of the displayed image (left, right, upper, lower), 0 to 1."""
+    middles = [_displayed(r, width_px, height_px, orientation) for r in regions]
+    n = max(1, len(middles))
+    left = sum(x < width / 2 for x, _, width, _ in middles) / n
+    upper = sum(y < height / 2 for _, y, _, height in middles) / n
     return {"left": left, "right": 1 - left, "upper": upper, "lower": 1 - upper}
 
 
-def is_spread(regions: Sequence[Region], width_px: int, height_px: int) -> bool:
+def is_spread(regions: Sequence[Region], width_px: int, height_px: int, orientation: int = 1) -> bool:
     """Whether the regions occupy at least ``SPREAD_CELLS`` of the nine cells."""
-    return len({place_of(r, width_px, height_px) for r in regions}) >= SPREAD_CELLS
+    return len({place_of(r, width_px, height_px, orientation) for r in regions}) >= SPREAD_CELLS
 
 
-def distribution(regions: Sequence[Region], width_px: int, height_px: int) -> str:
+def distribution(regions: Sequence[Region], width_px: int, height_px: int, orientation: int = 1) -> str:
     """``most left`` (right, upper, lower) where at least ``MOST`` lie in that half, else ``spread``, else empty."""
-    shares = half_shares(regions, width_px, height_px)
+    shares = half_shares(regions, width_px, height_px, orientation)
     half = max(HALVES, key=lambda name: shares[name])
     if shares[half] >= MOST:
         return f"most {half}"
-    return "spread" if is_spread(regions, width_px, height_px) else ""
+    return "spread" if is_spread(regions, width_px, height_px, orientation) else ""

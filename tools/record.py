@@ -75,7 +75,8 @@ class ImageInfo(Part):
     """The image a record is about. ``scale_refused`` says why there is no scale.
 
     scale_box_xyxy_px: the scale holds only inside this box (a DICOM ultrasound region, PS3.3 C.8.5.5), stored pixels;
-    None where it holds everywhere. file_slice: None where the file holds one image.
+    None where it holds everywhere. file_slice: None where the file holds one image. orientation: how the stored pixels
+    are turned to be displayed, 1 to 8 as EXIF 2.32, tag 0x0112 (``tools/images/orientation.py``); 1 is as stored.
     """
 
     path: str
@@ -86,6 +87,7 @@ class ImageInfo(Part):
     scale_refused: str | None = None
     scale_box_xyxy_px: BoxXYXY | None = None
     file_slice: FileSlice | None = None
+    orientation: Annotated[int, Field(ge=1, le=8)] = 1
 
 
 class Intent(Part):
@@ -275,6 +277,8 @@ class Record(Part):
                     del region[field]
         if data["image"]["file_slice"] is None:
             del data["image"]["file_slice"]
+        if data["image"]["orientation"] == 1:
+            del data["image"]["orientation"]
         return {key: _json_numbers(value) for key, value in data.items()}
 
 

@@ -131,7 +131,7 @@ def landmark(session: Asker, args: FindArgs) -> FindResult:
 
 def explain(session: Asker, args: ExplainArgs) -> ExplainResult:
     """Text that cites regions, from the record so far; later attempts sample."""
-    size = args.width_px, args.height_px
+    size = args.width_px, args.height_px, args.orientation
     seen = "; ".join(f"{r.id}, {structures()[r.label].name}, {place_of(r, *size)}" for r in args.regions if _known(r))
     question = (
         f"The answer to a question about an image is: {args.answer.text} It rests on these regions:"

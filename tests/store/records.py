@@ -42,6 +42,7 @@ images = st.builds(
     scale_refused=st.none() | texts,
     scale_box_xyxy_px=st.none() | st.tuples(finite, finite, finite, finite),
     file_slice=st.none() | slices,
+    orientation=st.integers(1, 8),
 )
 points = st.tuples(any_float, any_float)
 ellipses = st.builds(

@@ -72,7 +72,7 @@ def image_info(
     )
     (height, width), world = image.rgb_u8.shape[:2], image.stored_to_world
     return ImageInfoResult(
-        **image.info.model_dump(exclude={"file_slice"}),
+        **image.info.model_dump(exclude={"file_slice", "orientation"}),
         format=image.format,
         modality=image.modality,
         display_width_px=width,

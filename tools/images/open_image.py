@@ -80,6 +80,7 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         scale_refused=None if scale else header["scale_refused"],
         scale_box_xyxy_px=tuple(box) if box else None,
         file_slice=part if part.count > 1 else None,
+        orientation=header["orientation"],
     )
     rgb = oriented(shown, header["orientation"])
     rgb.flags.writeable = False

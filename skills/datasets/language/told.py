@@ -51,27 +51,31 @@ def _number(region_id: str) -> int:
     return int(digits) if digits else -1
 
 
-def _group(key: str, regions: Sequence[Region], width_px: int, height_px: int) -> Group:
-    """The accepted regions of ``key`` that are not parts of another."""
+def _group(key: str, regions: Sequence[Region], *shown: int) -> Group:
+    """The accepted regions of ``key`` that are not parts of another. shown: width, height, orientation."""
     labels = set(members(key))
     own = [r for r in regions if r.status == "accepted" and r.parent_id is None and r.label in labels]
     own.sort(key=lambda r: _number(r.id))
-    places = tuple(place_of(r, width_px, height_px) for r in own)
-    return Group(key, tuple(own), places, distribution(own, width_px, height_px) if len(own) > FEW else "")
+    places = tuple(place_of(r, *shown) for r in own)
+    return Group(key, tuple(own), places, distribution(own, *shown) if len(own) > FEW else "")
 
 
-def groups_of(intent: Intent, regions: Sequence[Region], width_px: int, height_px: int) -> list[Group]:
+def groups_of(
+    intent: Intent, regions: Sequence[Region], width_px: int, height_px: int, orientation: int = 1
+) -> list[Group]:
     """One group for each structure a text speaks of; a group such as blood cells is told by its members."""
     keys = [key for key in (intent.structure, intent.other_structure) if key]
     if intent.task != "compare":
         keys = [member for key in keys for member in members(key)]
-    found = [_group(key, regions, width_px, height_px) for key in keys]
+    found = [_group(key, regions, width_px, height_px, orientation) for key in keys]
     if intent.task == "compare" or not keys:
         return found
     return [group for group in found if group.regions] or [Group(keys[0], (), (), "")]
 
 
-def explain_prompt(intent: Intent, answer: Answer, regions: Sequence[Region], width_px: int, height_px: int) -> str:
+def explain_prompt(
+    intent: Intent, answer: Answer, regions: Sequence[Region], width_px: int, height_px: int, orientation: int = 1
+) -> str:
     """The record as the explain skill reads it, in words of ``explanation_words``."""
     if intent.task == "kind":
         return f"kind {answer.value if answer.value in DOMAIN_NAMES else 'other'}"
@@ -81,7 +85,7 @@ def explain_prompt(intent: Intent, answer: Answer, regions: Sequence[Region], wi
         intent.other_structure,
         None if intent.selector == "each" else intent.selector,
     ]
-    groups = groups_of(intent, regions, width_px, height_px)
+    groups = groups_of(intent, regions, width_px, height_px, orientation)
     if len(groups) > 1 and intent.task != "compare":
         head.append(_digits(sum(len(g.regions) for g in groups)))
     told = [" ".join(word for word in head if word), *(" ; ".join(_serial(g) for g in groups),)]
