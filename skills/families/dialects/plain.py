@@ -11,6 +11,7 @@ from fiducial.skills.families.dialects.salvage import MAX_CHARS, NUMBER, finite,
 from fiducial.skills.targets import Number, NumberUnit, Query
 
 NONE = "none"
+MOST_COUNTED = 1_000_000
 MAX_PART = 200  # characters of one named number; the pattern's time grows with the square of it
 _NONE_WORDS = {"none", "no", "nothing", "not present", "absent", "[]", "无", "没有", "未见"}
 _UNITS = {unit: unit for unit in get_args(NumberUnit) if unit != "1"} | {
@@ -29,7 +30,10 @@ _PART = re.compile(
     + r")?\s*\.?",
     re.IGNORECASE,
 )
-_COUNT = re.compile(r"(?<![-\d.])\d{1,6}(?![\d.]*\d)")
+# 1,200 is one number; 1,20 and 1,2000 are not, and are read up to the comma.
+_COUNT = re.compile(r"(?<![-\d.])(?<!\d,)(?:\d{1,3}(?:,\d{3})+(?![,.]?\d)|\d{1,6}(?!,\d{3}(?!\d)|[\d.]*\d))")
+_RANGE = re.compile(r"\s*(?:[-‐‑‒–—~～至到]|to\b|or\b|或)\s*\d", re.IGNORECASE)
+_BETWEEN = re.compile(r"\bbetween\s+[\d,]+\s+and\s+\d", re.IGNORECASE)
 _INDEXED = re.compile(r"\(?(\d{1,4})\s*(?:[:：.)]\s*(.*))?", re.DOTALL)
 _CONTROL = re.compile(r"[<>\[\]{}|;\x00-\x1f\x7f]+")
 
@@ -50,9 +54,13 @@ def normal(text: str) -> str:
 
 
 def read_count(text: str) -> int | None:
-    """The first whole number of a text."""
-    found = _COUNT.search(text[:MAX_CHARS])
-    return int(found[0]) if found else None
+    """The first whole number of a text, ``1,200`` too; None where it is one end of a range such as ``3-4``."""
+    text = text[:MAX_CHARS]
+    found = _COUNT.search(text)
+    if not found or _RANGE.match(text, found.end()) or _BETWEEN.search(text):
+        return None
+    count = int(found[0].replace(",", ""))
+    return count if count < MOST_COUNTED else None
 
 
 def option_of(text: str, options: Sequence[str]) -> str | None:

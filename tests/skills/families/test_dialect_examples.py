@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fiducial.skills.families.dialects import DIALECTS, Parsed
+from fiducial.skills.families.dialects.plain import read_count
 from fiducial.skills.targets import (
     BoxesTarget,
     ChoiceTarget,
@@ -183,3 +184,16 @@ def test_an_unknown_dialect_is_refused_by_name() -> None:
 
     with pytest.raises(InputError, match="florence-2"):
         dialect("florence")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("There are 1,200 cells", 1200), ("12,345", 12345), ("3, 4 and 5", 3), ("3,4", 3), ("3.", 3), ("17 cells", 17),
+        ("3-4", None), ("3 – 4 cells", None), ("3 to 4", None), ("between 3 and 4", None), ("3 or 4", None),
+        ("3.5", None), ("-3", None), ("1,200,300", None), ("3,400.5", None), ("1,20", 1),
+        ("none", None), ("3 touch 4 others", 3),
+    ],
+)  # fmt: skip
+def test_a_count_in_words_has_its_thousands_and_is_no_range(text: str, count: int | None) -> None:
+    assert read_count(text) == count
