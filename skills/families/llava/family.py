@@ -85,7 +85,7 @@ def load_base(base: Path) -> tuple[LlavaForConditionalGeneration, PreTrainedToke
         raise InputError(f"the base {base} cannot be loaded ({why}); give a complete folder") from None
     if not hasattr(model.config, "slot_token_ids"):
         raise InputError(f"the base {base} is of a dialect before '{DIALECT}'; train it again with: fiducial pretrain")
-    return model.eval(), tokenizer
+    return model.eval(), tokenizer  # type: ignore[return-value]
 
 
 def load_llava(base: Path, adapters: Path) -> LlavaModel:
