@@ -60,6 +60,8 @@ _KINDS = {
 }
 _ADJECTIVES = "separate individual marked visible single different other"
 _LONGEST_RANGE = 500
+_DENIALS = ("none", "nothing", "neither", "absent", "not")  # of a whole clause
+_TURN = re.compile(r"\b(?:but|however|whereas|while|although|though|except)\b")
 
 ClaimKind = Literal[
     "count",
@@ -82,7 +84,7 @@ class Claim:
 
     kind: ClaimKind
     subject: str | None = None
-    value: int | str | None = None
+    value: float | str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _reader() -> tuple[re.Pattern[str], dict[str, str]]:
         "spread": r"spread|scattered|distributed",
         "negation": r"no|none|nothing|neither|nor|not|never|without|absent",
         "partly": r"first|last|among|such as|example|with gaps",
-        "number": rf"\d+|both|{'|'.join(NUMBER_WORDS)}",
+        "number": rf"\d{{1,3}}(?:,\d{{3}})+(?![,.]?\d)|\d+(?:\.\d+)?|both|{'|'.join(NUMBER_WORDS)}",
     }
     pattern = "|".join(rf"(?P<{name}>\b(?:{expression})\b)" for name, expression in types.items())
     return re.compile(pattern, re.IGNORECASE), named
@@ -135,10 +137,13 @@ def _events(sentence: str) -> list[_Event]:
     return events
 
 
-def _integer(text: str) -> int:
+def _number(text: str) -> float:
+    """A whole number, also in words or with thousands separators, as an int; one with decimals as a float."""
     if text == "both":
         return 2
-    return NUMBER_WORDS.index(text) if text in NUMBER_WORDS else int(text)
+    if text in NUMBER_WORDS:
+        return NUMBER_WORDS.index(text)
+    return float(text) if "." in text else int(text.replace(",", ""))
 
 
 def _ids(text: str) -> list[str]:
@@ -157,6 +162,23 @@ def _place(text: str) -> str:
     return words
 
 
+def _negated(events: list[_Event]) -> list[bool]:
+    """Of each event whether its clause is denied as a whole; "but" and the like begin a new clause.
+
+    A denial that names nothing in its own clause ("…, but none was found") is of the clause before.
+    """
+    clauses: list[list[_Event]] = [[]]
+    for event in events:
+        if clauses[-1] and _TURN.search(event.gap):
+            clauses.append([])
+        clauses[-1].append(event)
+    denied = [any(e.value in _DENIALS for e in clause) for clause in clauses]
+    for k in range(len(clauses) - 1, 0, -1):
+        if denied[k] and not any(e.type in ("structure", "regions", "kind") for e in clauses[k]):
+            denied[k - 1] = True
+    return [said for said, clause in zip(denied, clauses, strict=True) for _ in clause]
+
+
 class _Sentence:
     """Reads one sentence's events in order. subject: the structure spoken of last, also in a sentence before."""
 
@@ -164,7 +186,8 @@ class _Sentence:
         self.events, self.subject = events, subject
         self.out: list[Claim] = []
         types = [e.type for e in events]
-        self.negated = any(e.value in ("none", "nothing", "neither", "absent", "not") for e in events)
+        self.negated = _negated(events)
+        self.denied: set[int] = set()
         named = [i for i, t in enumerate(types) if t == "structure"]
         cited = [i for i, t in enumerate(types) if t in ("id", "range")]
         self.forward = bool(named and cited and cited[0] < named[0])  # "R1 is a platelet", not "one platelet, R1"
@@ -185,7 +208,7 @@ class _Sentence:
                 case "structure" | "regions":
                     self._name(i)
                 case "kind":
-                    denied = self.negated or (before is not None and before.type == "negation")
+                    denied = self.negated[i] or (before is not None and before.type == "negation")
                     self.out.append(Claim("not_kind" if denied else "image_kind", None, _reader()[1][event.value]))
                 case "place" | "half":
                     self._locate(event)
@@ -216,7 +239,9 @@ class _Sentence:
         event, before = self.events[i], self.events[i - 1] if i else None
         key = "region" if event.type == "regions" else _reader()[1][event.value]
         denied = before is not None and before.type == "negation" and len(event.gap.split()) <= 1
-        if denied or self.negated:
+        denied = denied and not _TURN.search(event.gap)
+        if denied or self.negated[i] or (i - 1 in self.denied and self._listed_with_or(i)):
+            self.denied.add(i)
             self.out.append(Claim("absence", key))
             return
         if key == "region":
@@ -225,6 +250,18 @@ class _Sentence:
         if self.forward and self.current is None:
             self.out += [Claim("label", name, key) for name in self.pending]
         self.current = self.subject = key
+
+    def _listed_with_or(self, i: int) -> bool:
+        """Whether a name is joined to the one before by "or", or by a comma in a list that an "or" ends."""
+        for event in self.events[i:]:
+            if event.type not in ("structure", "regions"):
+                return False
+            words = event.gap.replace(",", " ").split()
+            if words in (["or"], ["or", "any"], ["or", "other"]):
+                return True
+            if words:
+                return False
+        return False
 
     def _locate(self, event: _Event) -> None:
         place = _place(event.value)
@@ -242,10 +279,10 @@ class _Sentence:
         after = self.events[i + 1] if i + 1 < len(self.events) else None
         if after is not None and after.type in ("structure", "regions") and _adjacent(after.gap):
             key = "region" if after.type == "regions" else _reader()[1][after.value]
-            self.out.append(Claim("count", key, _integer(event.value)))
+            self.out.append(Claim("count", key, _number(event.value)))
             self.counted.add(key)
         elif event.value != "one":
-            self.out.append(Claim("number", None, _integer(event.value)))
+            self.out.append(Claim("number", None, _number(event.value)))
 
     def _close(self) -> None:
         """A structure that was counted or given a range, with ids in the same sentence, has those ids and no others."""

@@ -279,3 +279,29 @@ def test_the_registered_check(text: str, outcome: str) -> None:
     result = spec.function(record.model_copy(update={"explanation": Explanation(text=text, region_ids=("R1",))}))
     assert spec.stage == "explain"
     assert result is not None and result.check.outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("text", "absent", "present"),
+    [
+        ("No red cells or platelets were found.", {"red_cell", "platelet"}, set()),
+        ("There are no red cells, white cells or any platelets.", {"red_cell", "white_cell", "platelet"}, set()),
+        ("Neither platelets nor white cells, but 3 red cells.", {"platelet", "white_cell"}, {"red_cell"}),
+        ("Nothing but red cells.", set(), {"red_cell"}),
+        ("Platelets were sought, but none was found.", {"platelet"}, set()),
+        ("There are no platelets and 3 red cells.", {"platelet"}, {"red_cell"}),
+        ("Red cells or platelets are not there.", {"red_cell", "platelet"}, set()),
+    ],
+)
+def test_what_a_denial_is_of(text: str, absent: set[str], present: set[str]) -> None:
+    found = claims(text)
+    assert {c.subject for c in found if c.kind == "absence"} == absent
+    assert {c.subject for c in found if c.kind == "presence"} == present
+
+
+def test_a_number_is_read_whole() -> None:
+    assert claims("It is 12.5 wide.") == (Claim("number", None, 12.5),)
+    assert claims("There are 1,200 platelets.")[0] == Claim("count", "platelet", 1200)
+    assert claims("There are 12. 5 are at the top.")[:2] == (Claim("number", None, 12), Claim("number", None, 5))
+    record = record_of(Intent(task="count", structure="platelet"), [], 12)
+    assert contradictions("There are 12.5.", record) and not contradictions("There are 12.", record)
