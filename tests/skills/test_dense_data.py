@@ -56,7 +56,7 @@ def test_an_ellipse_moves_as_its_outline_does(seed: int) -> None:
 
 def test_a_box_without_an_ellipse_keeps_its_box() -> None:
     item = cache(sample(Object("red_cell", (100, 50, 180, 130)), kind="blood_smear", width=640, height=480), CONFIG)
-    assert boxes_of(item.objects, TowerConfig(width_px=400, height_px=300))[0] == pytest.approx(
+    assert boxes_of(item.objects, TowerConfig(width_px=400, height_px=304))[0] == pytest.approx(
         [62.5, 31.25, 112.5, 81.25]
     )
 
