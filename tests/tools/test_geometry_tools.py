@@ -14,8 +14,23 @@ CIRCLE = {"center_xy_px": [100.5, 50.5], "semi_major_px": 40, "semi_minor_px": 2
 SQUARE = [[0, 0], [2, 0], [2, 2], [0, 2]]
 
 
+STEPS = ("row_mm", "column_mm")
+
+
 def call(name: str, **arguments: Any) -> dict[str, Any]:
-    return registry().tools[name].call(arguments).model_dump()
+    """The result of a tool; a step that a case does not give is 1 mm, said here and not by the tool."""
+    spec = registry().tools[name]
+    stated = {step: 1 for step in STEPS if step in spec.schema()["parameters"]["properties"]}
+    return spec.call(stated | arguments).model_dump()
+
+
+@pytest.mark.parametrize(
+    "spec", [s for s in TOOLS if STEPS[0] in s.schema()["parameters"]["properties"]], ids=lambda s: s.name
+)
+def test_a_scale_is_asked_for_and_never_defaulted(spec: Any) -> None:
+    assert {*STEPS} <= {*spec.schema()["parameters"]["required"]}
+    with pytest.raises(InputError, match=r"(row|column)_mm|Field required"):
+        spec.call({})
 
 
 def test_every_tool_is_registered_with_a_schema():
@@ -68,6 +83,7 @@ def test_measure_region_and_fit():
         ("angle_at_vertex", {"arm_xy_px": [0, 0], "vertex_xy_px": [0, 0], "other_arm_xy_px": [1, 1]}, "coincide"),
         ("ellipse_axes", {"ellipse_px": CIRCLE, "row_mm": 0}, "greater than 0"),
         ("box_iou", {"first_xyxy_px": [0, 0, 1, 1]}, "second_xyxy_px: Field required"),
+        ("ellipse_area", {"ellipse_px": CIRCLE, "row_mm": None}, "row_mm"),
     ],
 )
 def test_bad_arguments_are_one_sentence(name, arguments, message):

@@ -33,8 +33,8 @@ Line = Annotated[
     tuple[PointXY, PointXY], Field(description="Two points x, y; an endplate's left end first", json_schema_extra=PX)
 ]
 EllipsePx = Annotated[Ellipse, Field(description="Ellipse in stored pixels")]
-Row = Annotated[float, Field(gt=0, description="Millimetres between rows, along y; 1 gives pixels")]
-Column = Annotated[float, Field(gt=0, description="Millimetres between columns, along x; 1 gives pixels")]
+Row = Annotated[float, Field(gt=0, description="Millimetres between rows, along y, from the image's scale")]
+Column = Annotated[float, Field(gt=0, description="Millimetres between columns, along x, from the image's scale")]
 
 
 Errors = Annotated[

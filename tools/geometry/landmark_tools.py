@@ -35,7 +35,7 @@ def _estimate(
 
 @tool
 def landmark_distance(
-    first_xy_px: Point, second_xy_px: Point, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None
+    first_xy_px: Point, second_xy_px: Point, row_mm: Row, column_mm: Column, errors: Errors = None
 ) -> Length:
     """The distance of two points in world space."""
     found = _estimate(quantities.length, [first_xy_px, second_xy_px], errors, row_mm, column_mm)
@@ -43,7 +43,7 @@ def landmark_distance(
 
 
 @tool
-def path_length(points_xy_px: Points, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None) -> Length:
+def path_length(points_xy_px: Points, row_mm: Row, column_mm: Column, errors: Errors = None) -> Length:
     """The length of the way through points, in order, in world space."""
     found = _estimate(quantities.path, points_xy_px, errors, row_mm, column_mm)
     return Length(length_mm=found.value, **taken(found, errors))
@@ -51,7 +51,7 @@ def path_length(points_xy_px: Points, row_mm: Row = 1.0, column_mm: Column = 1.0
 
 @tool
 def distance_to_line(
-    point_xy_px: Point, line_xy_px: Line, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None
+    point_xy_px: Point, line_xy_px: Line, row_mm: Row, column_mm: Column, errors: Errors = None
 ) -> Length:
     """The distance of a point from the endless line through two others, in world space."""
     found = _estimate(quantities.distance_to_line, [point_xy_px, *line_xy_px], errors, row_mm, column_mm)
@@ -59,9 +59,7 @@ def distance_to_line(
 
 
 @tool
-def length_ratio(
-    first_xy_px: Line, second_xy_px: Line, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None
-) -> Ratio:
+def length_ratio(first_xy_px: Line, second_xy_px: Line, row_mm: Row, column_mm: Column, errors: Errors = None) -> Ratio:
     """One length over another, each the distance of two points, slanted as they lie; of widths: ``width_ratio``."""
     found = _estimate(quantities.ratio, [*first_xy_px, *second_xy_px], errors, row_mm, column_mm)
     return Ratio(value=found.value, **taken(found, errors))
@@ -79,8 +77,8 @@ def angle_at_vertex(
     arm_xy_px: Point,
     vertex_xy_px: Point,
     other_arm_xy_px: Point,
-    row_mm: Row = 1.0,
-    column_mm: Column = 1.0,
+    row_mm: Row,
+    column_mm: Column,
     errors: Errors = None,
 ) -> Angle:
     """The angle at a vertex between two arms, 0 to 180 degrees, in world space."""
@@ -91,7 +89,7 @@ def angle_at_vertex(
 
 @tool
 def angle_between_lines(
-    first_xy_px: Line, second_xy_px: Line, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None
+    first_xy_px: Line, second_xy_px: Line, row_mm: Row, column_mm: Column, errors: Errors = None
 ) -> Angle:
     """The acute angle between two undirected lines, 0 to 90 degrees, in world space."""
     found = _estimate(quantities.angle_between_lines, [*first_xy_px, *second_xy_px], errors, row_mm, column_mm)
@@ -102,8 +100,8 @@ def angle_between_lines(
 def cobb_angle(
     upper_endplate_xy_px: Line,
     lower_endplate_xy_px: Line,
-    row_mm: Row = 1.0,
-    column_mm: Column = 1.0,
+    row_mm: Row,
+    column_mm: Column,
     errors: Errors = None,
 ) -> Angle:
     """The Cobb angle between two endplates, each from its left to its right end, 0 to 180 degrees, in world space."""
@@ -116,8 +114,8 @@ def cobb_angle(
 def ellipse_from_ends(
     first_axis_xy_px: Annotated[Line, Field(description="The two ends of one axis")],
     second_axis_xy_px: Annotated[Line, Field(description="The two ends of the other axis")],
-    row_mm: Row = 1.0,
-    column_mm: Column = 1.0,
+    row_mm: Row,
+    column_mm: Column,
     errors: Errors = None,
 ) -> EllipseSizes:
     """Axes, circumference and area, in world space, of the ellipse whose four axis ends are given."""

@@ -55,7 +55,7 @@ def box_containment(inner_xyxy_px: Box, outer_xyxy_px: Box) -> Ratio:
 
 
 @tool
-def box_distance(first_xyxy_px: Box, second_xyxy_px: Box, row_mm: Row = 1.0, column_mm: Column = 1.0) -> Length:
+def box_distance(first_xyxy_px: Box, second_xyxy_px: Box, row_mm: Row, column_mm: Column) -> Length:
     """The shortest distance between two boxes in world space; 0 where they touch or overlap."""
     gap = float(boxes.gap_matrix([first_xyxy_px], [second_xyxy_px], row_mm, column_mm)[0, 0])
     if math.isnan(gap):
@@ -88,21 +88,21 @@ def _pairs(found: matching.Matching) -> Pairs:
 
 
 @tool
-def ellipse_axes(ellipse_px: EllipsePx, row_mm: Row = 1.0, column_mm: Column = 1.0) -> Axes:
+def ellipse_axes(ellipse_px: EllipsePx, row_mm: Row, column_mm: Column) -> Axes:
     """Full major and minor axis of an ellipse in world space, exact for pixels that are not square."""
     long, short = ellipses.ellipse_axes(ellipse_px, row_mm, column_mm)
     return Axes(long_mm=long, short_mm=short)
 
 
 @tool
-def ellipse_circumference(ellipse_px: EllipsePx, row_mm: Row = 1.0, column_mm: Column = 1.0) -> Length:
+def ellipse_circumference(ellipse_px: EllipsePx, row_mm: Row, column_mm: Column) -> Length:
     """Circumference of an ellipse in world space, by the complete elliptic integral (a head's HC from its ellipse)."""
     long, short = ellipses.ellipse_axes(ellipse_px, row_mm, column_mm)
     return Length(length_mm=ellipses.ellipse_circumference(long / 2, short / 2))
 
 
 @tool
-def ellipse_area(ellipse_px: EllipsePx, row_mm: Row = 1.0, column_mm: Column = 1.0) -> Area:
+def ellipse_area(ellipse_px: EllipsePx, row_mm: Row, column_mm: Column) -> Area:
     """Area of an ellipse in world space."""
     long, short = ellipses.ellipse_axes(ellipse_px, row_mm, column_mm)
     return Area(area_mm2=ellipses.ellipse_area(long / 2, short / 2))
@@ -118,7 +118,7 @@ def fit_ellipse(points_xy_px: Points) -> EllipseResult:
 
 
 @tool
-def polygon_area(polygon_xy_px: Polygon, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None) -> Area:
+def polygon_area(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column, errors: Errors = None) -> Area:
     """Area of a polygon in world space; a polygon that crosses itself is refused. Errors: of each corner by itself."""
     require_simple(polygon_xy_px)
     found = quantities.area(polygon_xy_px, errors or CoordinateErrors(), row_mm, column_mm)
@@ -126,9 +126,7 @@ def polygon_area(polygon_xy_px: Polygon, row_mm: Row = 1.0, column_mm: Column = 
 
 
 @tool
-def polygon_perimeter(
-    polygon_xy_px: Polygon, row_mm: Row = 1.0, column_mm: Column = 1.0, errors: Errors = None
-) -> Length:
+def polygon_perimeter(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column, errors: Errors = None) -> Length:
     """Length of a polygon's closed outline in world space. Errors: of each corner by itself."""
     require_simple(polygon_xy_px)
     found = quantities.path(polygon_xy_px, errors or CoordinateErrors(), row_mm, column_mm, closed=True)
@@ -142,14 +140,14 @@ def polygon_iou(first_polygon_xy_px: Polygon, second_polygon_xy_px: Polygon) -> 
 
 
 @tool
-def feret_diameters(polygon_xy_px: Polygon, row_mm: Row = 1.0, column_mm: Column = 1.0) -> Axes:
+def feret_diameters(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column) -> Axes:
     """Greatest and least distance of two parallel lines that enclose a polygon (Feret diameters), in world space."""
     long, short = told(lambda: polygons.feret_diameters(polygon_xy_px, row_mm, column_mm))
     return Axes(long_mm=long, short_mm=short)
 
 
 @tool
-def recist_axes(polygon_xy_px: Polygon, row_mm: Row = 1.0, column_mm: Column = 1.0) -> Axes:
+def recist_axes(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column) -> Axes:
     """RECIST 1.1 long axis of a polygon, and its longest chord perpendicular to that, in world space."""
     require_simple(polygon_xy_px)
     long, short = told(lambda: polygons.recist_axes(polygon_xy_px, row_mm, column_mm))

@@ -80,9 +80,14 @@ class LlavaSession:
         return values, to_view.then(to_input)
 
     @cached_property
+    def _shown(self) -> tuple[Tensor, FrameMap2D]:
+        """The view that is encoded, made once."""
+        return self._view()
+
+    @cached_property
     def _encoded(self) -> tuple[TowerOutput, FrameMap2D]:
         """The tower's output, and the map from stored pixels to the tower's input."""
-        values, to_input = self._view()
+        values, to_input = self._shown
         with torch.no_grad():
             return self.model.tower(values), to_input
 
@@ -107,7 +112,7 @@ class LlavaSession:
         probabilities = dense.kind[0].softmax(-1).tolist()
         kind = KINDS[int(np.argmax(probabilities))]
         typicality = self.model.calibration.typicality(kind, dense.embedding[0].numpy())
-        (values, _), (mirrored, _) = self._view(), self._view(mirrored=True)
+        (values, _), (mirrored, _) = self._shown, self._view(mirrored=True)
         if not torch.equal(values, mirrored):
             with torch.no_grad():
                 other = self.model.tower(mirrored).dense
