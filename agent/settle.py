@@ -96,7 +96,7 @@ def _expected(run: Run, structure: str, claimed: int | None, first: Reading) -> 
         revised=None if claimed == number else f"the number expected over all candidates of {first.source}",
         spread=_spread(numbers),
         first=first,
-        readings=tuple(numbers.items()),
+        readings=tuple(numbers.items()) if len({*numbers.values()}) > 1 else (),  # all alike: nothing to tell
     )
 
 

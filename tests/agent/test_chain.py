@@ -106,6 +106,14 @@ def test_a_structure_may_be_counted_by_what_is_expected_of_all_candidates(
     assert "claim" in next(c for c in record.checks if c.name == "answer_revised").detail
 
 
+def test_three_readings_that_are_alike_warn_of_nothing(ask: Recorded) -> None:
+    asker = ask.asker(count_of(3, {**boxes(*grid(3)), "expected_count": 3.2}))
+    asker.policy = Policy(counted_by_expectation=frozenset({"platelet"}))
+    record = asker.ask(ask.picture, "how many?")
+    assert (status(record), record.answer.value) == ("answered", 3)
+    assert not {"claim_confirmed", "answer_revised", "readings_disagree"} & {check.name for check in record.checks}
+
+
 def test_an_expected_zero_does_not_deny_a_claim(ask: Recorded) -> None:
     asker = ask.asker(count_of(2, {**boxes(), "expected_count": 0.4}, boxes(), point=points(*middles(1))))
     asker.policy = Policy(counted_by_expectation=frozenset({"platelet"}))
