@@ -289,7 +289,7 @@ def adapters_show(
 def pretrain(out: Out, data: Data = None, max_steps: MaxSteps = None, seed: Seed = 0, resume: Resume = False) -> None:
     """Train the base model from its data sets and phantoms."""
     with stdout_for_results():
-        from fiducial.skills.training.commands import pretrain as run
+        from fiducial.skills.training.embedded.commands import pretrain as run
 
         run(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
 
@@ -306,7 +306,7 @@ def train(
 ) -> None:
     """Train one skill's adapter on a base."""
     with stdout_for_results():
-        from fiducial.skills.training.commands import train as run
+        from fiducial.skills.training.embedded.commands import train as run
 
         run(skill, out=out, base=base, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
 
@@ -315,7 +315,7 @@ def train(
 def calibrate(base: Base = None, adapters: Adapters = None, data: Data = None) -> None:
     """Calibrate a base and its adapters on the images that were kept back from training."""
     with stdout_for_results():
-        from fiducial.skills.training.commands import calibrate_all
+        from fiducial.skills.training.embedded.commands import calibrate_all
 
         calibrate_all(base, adapters, data or [])
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.families.llava.family import LlavaModel
-    from fiducial.skills.training.dense_data import Cached
-    from fiducial.skills.training.examples import Encoded
+    from fiducial.skills.training.embedded.dense_data import Cached
+    from fiducial.skills.training.embedded.examples import Encoded
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 
@@ -34,7 +34,7 @@ def data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
-    from fiducial.skills.training.commands import tokenizer_of_the_language
+    from fiducial.skills.training.embedded.commands import tokenizer_of_the_language
 
     return tokenizer_of_the_language(seed=0, samples=400)
 
@@ -45,7 +45,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTok
     import torch
 
     from fiducial.skills.families.llava.model import new_model
-    from fiducial.skills.training.commands import save_base
+    from fiducial.skills.training.embedded.commands import save_base
 
     tower = tiny_tower()
     torch.manual_seed(1)
@@ -60,9 +60,9 @@ def tiny_adapters(tiny_base: Path) -> Path:
     import torch
     from peft import get_peft_model
 
-    from fiducial.skills.training.commands import manifest_of, save_adapter
-    from fiducial.skills.training.fit import FitRecipe, lora
-    from fiducial.skills.training.tasks import SKILLS
+    from fiducial.skills.training.embedded.commands import manifest_of, save_adapter
+    from fiducial.skills.training.embedded.fit import FitRecipe, lora
+    from fiducial.skills.training.embedded.tasks import SKILLS
 
     folder = tiny_base.parent / "adapters"
     for number, skill in enumerate(SKILLS):
@@ -107,7 +107,7 @@ def ultrasound() -> Sample:
 def items(smear: Sample, ultrasound: Sample) -> list[Cached]:
     """An image of each kind, cached for the tiny tower."""
     from fiducial.skills.datasets.distractors import drawn
-    from fiducial.skills.training.dense_data import cache_all
+    from fiducial.skills.training.embedded.dense_data import cache_all
 
     return cache_all([smear, ultrasound, *drawn(1)], tiny_config())
 
@@ -115,7 +115,7 @@ def items(smear: Sample, ultrasound: Sample) -> list[Cached]:
 @pytest.fixture(scope="session")
 def encoded(tiny_base: Path, items: list[Cached]) -> list[Encoded]:
     """The same images as the tiny base's decoder sees them."""
-    from fiducial.skills.training.examples import encode_all
+    from fiducial.skills.training.embedded.examples import encode_all
 
     return encode_all(load_base(tiny_base).model.vision_tower, items, (0.0, 0.5))
 

@@ -15,7 +15,7 @@ from fiducial.skills.adapters import adapter_folders, base_hash, read_manifest
 from fiducial.skills.families.llava.dialect import DIALECT
 from fiducial.skills.families.llava.family import load_llava
 from fiducial.skills.load import load_model
-from fiducial.skills.training.tasks import SKILLS
+from fiducial.skills.training.embedded.tasks import SKILLS
 from fiducial.tools.errors import InputError
 
 

@@ -15,8 +15,8 @@ import torch
 
 from fiducial.skills.training import dense
 from fiducial.skills.training.checkpoint import checkpoints, latest, save_checkpoint
-from fiducial.skills.training.dense import DenseRecipe, train_dense
-from fiducial.skills.training.dense_data import Cached
+from fiducial.skills.training.embedded.dense import DenseRecipe, train_dense
+from fiducial.skills.training.embedded.dense_data import Cached
 from fiducial.tests.skills.tiny import tiny_tower
 from fiducial.tools.errors import InputError
 

@@ -15,7 +15,7 @@ from fiducial.skills.datasets.distractors import draw_distractor, drawn, real
 from fiducial.skills.datasets.hc18 import ellipse_of_mask, open_hc18
 from fiducial.skills.datasets.phantoms import open_phantoms, sample_of
 from fiducial.skills.datasets.sample import Sample, held_out
-from fiducial.skills.training.corpus import corpus
+from fiducial.skills.training.embedded.corpus import corpus
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import registry
 

@@ -14,12 +14,20 @@ from fiducial.skills.datasets.sample import Object, Sample
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.proposals import propose
 from fiducial.skills.families.llava.tower import KINDS, LABELS, TowerConfig
-from fiducial.skills.training.dense import DenseRecipe, draw, giou_loss
-from fiducial.skills.training.dense_data import CACHE_SCALE, boxes_of, cache, make_batch, moved, random_affine, targets
+from fiducial.skills.training.embedded.dense import DenseRecipe, draw, giou_loss
+from fiducial.skills.training.embedded.dense_data import (
+    CACHE_SCALE,
+    boxes_of,
+    cache,
+    make_batch,
+    moved,
+    random_affine,
+    targets,
+)
 from fiducial.tools.record import Ellipse
 
 if TYPE_CHECKING:
-    from fiducial.skills.training.dense_data import Cached
+    from fiducial.skills.training.embedded.dense_data import Cached
 
 CONFIG = TowerConfig()
 SEEDS = st.integers(0, 2**31)
@@ -64,7 +72,7 @@ def test_a_box_without_an_ellipse_keeps_its_box() -> None:
 @settings(max_examples=25, deadline=None)
 @given(SEEDS)
 def test_an_object_goes_where_its_pixels_go(seed: int) -> None:
-    from fiducial.skills.training.dense_data import warp
+    from fiducial.skills.training.embedded.dense_data import warp
 
     pixels = np.zeros((300, 400, 3), np.uint8)
     y, x = np.mgrid[:300, :400] + 0.5

@@ -11,18 +11,18 @@ import torch
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import LABELS
-from fiducial.skills.training.base_tasks import said_words
-from fiducial.skills.training.commands import manifest_of, save_adapter, save_base
-from fiducial.skills.training.examples import Encoded, Example, labels_of
-from fiducial.skills.training.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
-from fiducial.skills.training.tasks import ON_IMAGES, SKILLS, draw_example
+from fiducial.skills.training.embedded.base_tasks import said_words
+from fiducial.skills.training.embedded.commands import manifest_of, save_adapter, save_base
+from fiducial.skills.training.embedded.examples import Encoded, Example, labels_of
+from fiducial.skills.training.embedded.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
+from fiducial.skills.training.embedded.tasks import ON_IMAGES, SKILLS, draw_example
 from fiducial.tests.skills.tiny import load_base
 from fiducial.tools.positions import PLACE_WORDS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-    from fiducial.skills.training.dense_data import Cached
+    from fiducial.skills.training.embedded.dense_data import Cached
 
 BLANK = [Encoded("other", torch.zeros(16, 128), dict.fromkeys(LABELS, ()), dict.fromkeys(LABELS, 0))]
 RECIPE = FitRecipe(steps=2, batch_size=2, learning_rate=1e-2, warmup=0.0)

@@ -16,7 +16,7 @@ from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, SubjectArgs,
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.families.llava.prompting import prompt_ids
-from fiducial.skills.training.tasks import SKILLS
+from fiducial.skills.training.embedded.tasks import SKILLS
 from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import registry

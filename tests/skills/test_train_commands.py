@@ -20,11 +20,11 @@ from fiducial.skills.datasets.hc18 import LINE_PX, open_hc18
 from fiducial.skills.datasets.phantoms import sample_of
 from fiducial.skills.families.llava.calibration import Calibration
 from fiducial.skills.load import load_model
-from fiducial.skills.training.images import key_of
+from fiducial.skills.training.embedded.images import key_of
 from fiducial.tests.skills.tiny import load_base
 
 if TYPE_CHECKING:
-    from fiducial.skills.training.examples import Encoded
+    from fiducial.skills.training.embedded.examples import Encoded
 
 NAMES = {"red_cell": "RBC", "white_cell": "WBC", "platelet": "Platelets"}
 

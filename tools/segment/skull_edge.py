@@ -2,8 +2,8 @@
 
 The weights in ``skull_edge.json`` are three layers of convolution, 2,241 numbers, as the grey-level profiles of active
 shape models are (Cootes et al., Comput Vis Image Und 61:38, 1995) but over neighbouring rays too;
-``skills/training/skull_edge.py`` makes such weights; those shipped are of its first, uncommitted version, fitted to the
-examinations of ``hc18`` train whose number four does not divide.
+``skills/training/embedded/skull_edge.py`` makes such weights; those shipped are of its first, uncommitted version,
+fitted to the examinations of ``hc18`` train whose number four does not divide.
 """
 
 from __future__ import annotations

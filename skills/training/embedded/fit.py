@@ -15,8 +15,8 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast,
 
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.prompting import prompt_ids
-from fiducial.skills.training.examples import Encoded, Example
-from fiducial.skills.training.tasks import draw_example
+from fiducial.skills.training.embedded.examples import Encoded, Example
+from fiducial.skills.training.embedded.tasks import draw_example
 
 LINEARS = (
     r".*(language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj|multi_modal_projector\.linear_[12])"

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from fiducial.skills.datasets.language import explain_prompt, render_intent, sample_question, write_explanation
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import LABELS
-from fiducial.skills.training.base_tasks import base_example
-from fiducial.skills.training.examples import Encoded, Example, Turn, labels_of
-from fiducial.skills.training.records import random_record
+from fiducial.skills.training.embedded.base_tasks import base_example
+from fiducial.skills.training.embedded.examples import Encoded, Example, Turn, labels_of
+from fiducial.skills.training.embedded.records import random_record
 
 BASE = "base"
 

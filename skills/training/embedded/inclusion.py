@@ -18,7 +18,7 @@ from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.family import LlavaModel, load_llava
 from fiducial.skills.families.llava.inclusion import Rule, log_odds
 from fiducial.skills.families.llava.tower import LABELS
-from fiducial.skills.training.corpus import corpus
+from fiducial.skills.training.embedded.corpus import corpus
 from fiducial.tools.frames import identity_map
 from fiducial.tools.geometry.matching import match_by_iou
 from fiducial.tools.images.image import Image

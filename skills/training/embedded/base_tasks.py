@@ -19,8 +19,8 @@ from fiducial.skills.datasets.language import (
 )
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
-from fiducial.skills.training.examples import Encoded, Example, labels_of
-from fiducial.skills.training.records import random_record
+from fiducial.skills.training.embedded.examples import Encoded, Example, labels_of
+from fiducial.skills.training.embedded.records import random_record
 from fiducial.tools.positions import PLACE_WORDS, place_of
 from fiducial.tools.record import Intent
 from fiducial.tools.structures import structures

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fiducial.skills.training.dense import DenseRecipe
-from fiducial.skills.training.fit import FitRecipe
+from fiducial.skills.training.embedded.dense import DenseRecipe
+from fiducial.skills.training.embedded.fit import FitRecipe
 
 # The tower: first widely, on much phantom; then closely, on real images at nearly their own magnification; then finely.
 DENSE = (

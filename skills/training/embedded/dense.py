@@ -21,7 +21,7 @@ from torch import Tensor
 from fiducial.skills.families.llava.proposals import decode_boxes
 from fiducial.skills.families.llava.tower import KINDS, Dense, Tower, TowerConfig
 from fiducial.skills.training.checkpoint import latest, save_checkpoint
-from fiducial.skills.training.dense_data import Batch, Cached, make_batch
+from fiducial.skills.training.embedded.dense_data import Batch, Cached, make_batch
 from fiducial.tools.errors import InputError
 
 SAVE_EVERY, LOG_EVERY = 250, 50

@@ -20,16 +20,16 @@ from fiducial.skills.families.llava.model import new_model
 from fiducial.skills.families.llava.tokenizer import train_tokenizer
 from fiducial.skills.families.llava.tower import KINDS, Tower
 from fiducial.skills.load import embedded_folder
-from fiducial.skills.training import recipes
-from fiducial.skills.training.base_tasks import said_words
-from fiducial.skills.training.calibrate import calibrate
-from fiducial.skills.training.corpus import corpus
-from fiducial.skills.training.dense import train_dense
-from fiducial.skills.training.dense_data import cache_all
-from fiducial.skills.training.fit import fit
-from fiducial.skills.training.images import encoded_corpus, split_hashes
-from fiducial.skills.training.inclusion import tune_inclusion
-from fiducial.skills.training.tasks import SKILLS, draw_example
+from fiducial.skills.training.embedded import recipes
+from fiducial.skills.training.embedded.base_tasks import said_words
+from fiducial.skills.training.embedded.calibrate import calibrate
+from fiducial.skills.training.embedded.corpus import corpus
+from fiducial.skills.training.embedded.dense import train_dense
+from fiducial.skills.training.embedded.dense_data import cache_all
+from fiducial.skills.training.embedded.fit import fit
+from fiducial.skills.training.embedded.images import encoded_corpus, split_hashes
+from fiducial.skills.training.embedded.inclusion import tune_inclusion
+from fiducial.skills.training.embedded.tasks import SKILLS, draw_example
 from fiducial.tools.errors import InputError
 
 IMAGES, RECIPE = "encoded.pt", "recipe.json"

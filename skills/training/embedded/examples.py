@@ -12,7 +12,7 @@ from torch import Tensor
 from fiducial.skills.families.llava.flips import mean_over_flips
 from fiducial.skills.families.llava.proposals import Proposals
 from fiducial.skills.families.llava.tower import KINDS, LABELS, Tower
-from fiducial.skills.training.dense_data import Cached, boxes_of, make_batch
+from fiducial.skills.training.embedded.dense_data import Cached, boxes_of, make_batch
 from fiducial.tools.geometry.matching import match_by_iou
 
 MATCH_IOU = 0.5

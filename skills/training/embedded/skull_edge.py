@@ -1,7 +1,8 @@
 """Fits the filter of ``tools/segment/skull_edge.py`` to annotated heads.
 
-``python -m fiducial.skills.training.skull_edge DATA OUT.json``; DATA holds ``hc18``. Each step sees bands around
-ellipses disturbed as a network errs, and lowers the cross-entropy of the border's place on each ray. Examinations that
+``python -m fiducial.skills.training.embedded.skull_edge DATA OUT.json``; DATA holds ``hc18``. Each step sees bands
+around ellipses disturbed as a network errs, and lowers the cross-entropy of the border's place on each ray.
+Examinations that
 are kept back for calibration are left out, as in every other stage.
 """
 

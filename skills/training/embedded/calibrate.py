@@ -11,7 +11,7 @@ import torch
 from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.tower import KINDS
-from fiducial.skills.training.corpus import corpus
+from fiducial.skills.training.embedded.corpus import corpus
 
 if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample

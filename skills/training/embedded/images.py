@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 
 from fiducial.skills.families.llava.tower import KINDS, Tower
-from fiducial.skills.training.corpus import corpus
-from fiducial.skills.training.dense_data import Cached, cache_all
-from fiducial.skills.training.examples import Encoded, encode_all
+from fiducial.skills.training.embedded.corpus import corpus
+from fiducial.skills.training.embedded.dense_data import Cached, cache_all
+from fiducial.skills.training.embedded.examples import Encoded, encode_all
 
 # Real images are few and seen often, phantoms and distractors are many and seen once or twice.
 TURNS = {("blood_smear", True): (0.0, *[0.25] * 5, *[0.5] * 4, *[1.0] * 2), ("head_ultrasound", True): (0.0, 0.5, 1.0)}
