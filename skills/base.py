@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from fiducial.tools.record import Answer, Intent, Region
+from fiducial.tools.record import Answer, Intent, Language, Region
 
 if TYPE_CHECKING:
+    from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
+
+TYPED_SKILLS = frozenset({"understand", "answer", "count", "detect", "point", "landmark", "explain"})
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,14 @@ class Session(Protocol):
 
 
 class Model(Protocol):
-    """A base with its adapters, loaded by a family. ``skills/load.py`` has ``load_model(base, adapters) -> Model``."""
+    """A base with its adapters, loaded by a family. ``skills/load.py`` has ``load_model(base, adapters) -> Model``.
+
+    Two members may be left out, and are asked for by ``skills_of`` and ``opens_volumes`` alone:
+
+    ``skills: frozenset[str]``, what it performs; without it, ``TYPED_SKILLS``. ``question`` among them says that it
+    answers what is asked in free words, of any structure that a question names.
+    ``open_volume(stack: Stack) -> Session``, a session on a whole volume, whose ``detect_3d`` finds boxes in it.
+    """
 
     @property
     def name(self) -> str:
@@ -55,6 +65,24 @@ class Model(Protocol):
 
     def open(self, image: Image) -> Session:
         """A session on one image; nothing is encoded before the first skill that looks at it."""
+
+
+class VolumeModel(Model, Protocol):
+    """A model that takes a whole volume, as some of its slices."""
+
+    def open_volume(self, stack: Stack) -> Session:
+        """A session on a volume; regions come back as ``box_3d``, in voxels of the stack's plane."""
+
+
+def skills_of(model: Model) -> frozenset[str]:
+    """The skills that a model performs."""
+    found: frozenset[str] = getattr(model, "skills", TYPED_SKILLS)
+    return found
+
+
+def opens_volumes(model: Model) -> TypeGuard[VolumeModel]:
+    """Whether a question may be put to the model about a whole volume."""
+    return "detect_3d" in skills_of(model) and hasattr(model, "open_volume")
 
 
 class _Typed(BaseModel):
@@ -79,13 +107,21 @@ class UnderstandResult(_Typed):
     text: str = Field(description="The model's own text")
 
 
-class SubjectArgs(_Typed):
+class Spoken(_Typed):
+    """Arguments of every skill that is asked in words."""
+
+    language: Language = Field(default="en", description="The language to ask in, that of the question: en or zh")
+
+
+class SubjectArgs(Spoken):
     """Arguments of the skills that look for a structure."""
 
-    structure: str = Field(description="Key of an elementary structure (red_cell, white_cell, platelet, head)")
+    structure: str = Field(
+        description="Key of an elementary structure (platelet, head); words as typed, for a base that takes any"
+    )
 
 
-class AnswerArgs(_Typed):
+class AnswerArgs(Spoken):
     """Arguments of ``answer``."""
 
     intent: Intent = Field(description="The typed question: presence of a structure, or the kind of the image")
@@ -117,8 +153,20 @@ class FindArgs(SubjectArgs):
     )
 
 
+class LandmarkArgs(FindArgs):
+    """Arguments of ``landmark``."""
+
+    names: list[str] = Field(
+        default_factory=list, description="Names of the landmarks to find, each once; empty for the structure's own"
+    )
+
+
 class FindResult(_Typed):
-    """Result of ``detect``, ``point`` and ``landmark``. Region ids are local to the result (R1, R2, …)."""
+    """Result of the skills that find regions. Region ids are local to the result (R1, R2, …).
+
+    ``detect`` gives boxes, ``point`` points, ``segment`` polygons, ``landmark`` named points (of a head, its ellipse
+    too), ``detect_3d`` boxes in a volume.
+    """
 
     regions: list[Region] = Field(description="What was found, in stored pixels of the input image, best first")
     confidence: float = Field(
@@ -131,7 +179,7 @@ class FindResult(_Typed):
     )
 
 
-class ExplainArgs(_Typed):
+class ExplainArgs(Spoken):
     """Arguments of ``explain``: the record so far."""
 
     intent: Intent = Field(description="What was asked")
@@ -149,3 +197,79 @@ class ExplainResult(_Typed):
     text: str = Field(description="The explanation, citing regions by id (R1, R2, …)")
     region_ids: list[str] = Field(description="The region ids that the text cites, in order of first citation")
     confidence: float = Field(description="Mean token probability", json_schema_extra=_P)
+
+
+class QuestionArgs(Spoken):
+    """Arguments of ``question``."""
+
+    question: str = Field(description="The question as typed, about the image")
+    options: list[str] = Field(default_factory=list, description="What it can be answered with; empty for free text")
+
+
+class QuestionResult(_Typed):
+    """Result of ``question``."""
+
+    value: str | None = Field(description="The answer: text, or the one of the options; None if unparsed")
+    confidence: float = Field(description="Geometric mean of the tokens' probabilities", json_schema_extra=_P)
+    parsed: bool = Field(description="Whether the model's text was an answer, and one of the options if there are any")
+    text: str = Field(description="The model's own text")
+
+
+class ClassifyArgs(Spoken):
+    """Arguments of ``classify``."""
+
+    options: list[str] = Field(min_length=2, description="The classes to choose from, in words")
+    question: str | None = Field(default=None, description="What is asked; None for: what is shown in this image?")
+
+
+class ClassifyResult(_Typed):
+    """Result of ``classify``."""
+
+    choice: str | None = Field(description="The class chosen, as in the options; None if unparsed")
+    confidence: float = Field(description="Probability of the class as generated", json_schema_extra=_P)
+    probabilities: dict[str, float] = Field(
+        default_factory=dict, description="Of each class, where the model gives them", json_schema_extra=_P
+    )
+    parsed: bool = Field(description="Whether the model's text named one class")
+    text: str = Field(description="The model's own text")
+
+
+class ReportArgs(Spoken):
+    """Arguments of ``report``."""
+
+
+class ReportResult(_Typed):
+    """Result of ``report``."""
+
+    report: str = Field(description="Text of the report; empty if the model wrote none")
+    confidence: float = Field(description="Geometric mean of the tokens' probabilities", json_schema_extra=_P)
+    parsed: bool = Field(description="Whether there is a report")
+    text: str = Field(description="The model's own text")
+
+
+class SizeArgs(SubjectArgs):
+    """Arguments of ``size``: the numbers that the model itself would state."""
+
+    of: Literal["size", "distance", "angle"] = Field(default="size", description="What kind of number is asked for")
+    quantities: list[str] = Field(min_length=1, description="Names of the numbers, in order (long axis, short axis)")
+    unit: Literal["mm", "cm", "px", "deg", "1"] = Field(description="The unit that the numbers are asked for in")
+    landmarks: list[str] = Field(default_factory=list, description="Names of the landmarks it is taken between")
+
+
+class StatedNumber(_Typed):
+    """A number as a model states it."""
+
+    name: str = Field(description="Name of the number")
+    value: float = Field(
+        description="The number", allow_inf_nan=False, json_schema_extra={"unit": "that of the field unit"}
+    )
+    unit: str = Field(description="Its unit: mm, cm, px, mm², px², deg or 1")
+
+
+class SizeResult(_Typed):
+    """Result of ``size``: a claim, to be held against the geometry, and no measurement by itself."""
+
+    numbers: list[StatedNumber] = Field(description="The numbers stated, as many as were asked for; empty if unparsed")
+    confidence: float = Field(description="Geometric mean of the tokens' probabilities", json_schema_extra=_P)
+    parsed: bool = Field(description="Whether every number that was asked for could be read")
+    text: str = Field(description="The model's own text")

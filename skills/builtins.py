@@ -22,7 +22,7 @@ def fiducial_tools() -> list[ToolSpec]:
 
 @hookimpl
 def fiducial_skills() -> Iterable[SkillSpec]:
-    """The seven skills."""
+    """The skills."""
     from fiducial.skills.catalogue import SKILLS
 
     return SKILLS

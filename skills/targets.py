@@ -14,9 +14,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from fiducial.tools import record
 from fiducial.tools.record import BoxXYXY, BoxXYZXYZ, Finite, Part, PointXY, Scale
 
-Language = Literal["en", "zh"]
+Language = record.Language
 NumberUnit = Literal["mm", "cm", "px", "mm²", "px²", "deg", "1"]
 PromptTask = Literal[
     "point",
@@ -43,6 +44,8 @@ class Query(Part):
     label: the object or landmark asked for, in words; question: a question in words (VQA); options: of a choice;
     quantities: names of the numbers to be given, in order ("major axis", "minor axis"), and their unit;
     scale: mm per stored pixel, where the prompt states it; image_count: more than 1 for the slices of a volume.
+    slices: which slices of the volume those are, from 0, in the order of the images, where the prompt is to state it;
+    slice_count: how many the volume has.
     """
 
     task: PromptTask
@@ -54,6 +57,8 @@ class Query(Part):
     scale: Scale | None = None
     language: Language = "en"
     image_count: Annotated[int, Field(ge=1)] = 1
+    slices: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    slice_count: Annotated[int, Field(ge=1)] | None = None
 
 
 class LabelledPoint(Part):

@@ -2,7 +2,7 @@
 
 ``runs`` holds what a run has one of; ``regions``, ``measurements``, ``checks`` and ``steps`` its lists, in the order of
 ``position``; columns are named as the fields of the record (``tools/record.py``), and nested values are JSON. Of an
-image only path, SHA-256, size, orientation, scale (and where it holds) and slice are kept: this list of columns is the
+image only path, SHA-256, size, orientation, scale (and where it holds) and slices are kept: this list of columns is the
 allow-list.
 """
 
@@ -62,3 +62,9 @@ def volumes(db: Database) -> None:
 def orientation(db: Database) -> None:
     """How an image is turned to be displayed, 2 to 8 as EXIF has it; NULL for as stored."""
     db.execute("ALTER TABLE runs ADD COLUMN image_orientation INTEGER")
+
+
+@migrations(name="0005_whole_volumes")
+def whole_volumes(db: Database) -> None:
+    """Which slices of its file a question about a whole volume was put to; NULL for others."""
+    db.execute("ALTER TABLE runs ADD COLUMN image_file_slices TEXT")

@@ -16,8 +16,8 @@ from fiducial.tools.record import GEOMETRY_OF_KIND, Record
 PARTS = ("understanding", "answer", "explanation", "verdict")
 LISTS = ("regions", "measurements", "checks", "steps")
 _IMAGE = ("path", "sha256", "width_px", "height_px", "scale", "scale_refused", "scale_box_xyxy_px")
-_IMAGE_JSON = ("scale", "scale_box_xyxy_px", "file_slice")
-_IMAGE_OMITTED_WHEN_NONE = ("file_slice", "orientation")
+_IMAGE_JSON = ("scale", "scale_box_xyxy_px", "file_slice", "file_slices")
+_IMAGE_OMITTED_WHEN_NONE = ("file_slice", "file_slices", "orientation")
 _JSON_COLUMNS = frozenset({"geometry", "interval", "region_ids", "box_xyzxyz_mm"})
 _OMITTED_WHEN_NONE = ("sigma_px", "parent_id", "box_xyzxyz_mm")
 

@@ -32,9 +32,35 @@ Quantity = Literal[
     "equivalent_diameter",
     "perimeter",
     "area",
+    "volume",
+    "angle",
+    "distance",
+    "sna_angle",
+    "snb_angle",
+    "anb_angle",
+    "sella_nasion",
+    "anterior_face_height",
+    "mandibular_body",
+    "cardiothoracic_ratio",
+    "thorax_width",
+    "heart_width",
 ]
-Unit = Literal["mm", "mm²", "µm", "µm²", "mm at the detector", "mm² at the detector", "px", "px²", "1"]
-Task = Literal["presence", "count", "location", "kind", "size", "compare", "unknown"]
+Unit = Literal["mm", "mm²", "mm³", "µm", "µm²", "mm at the detector", "mm² at the detector", "px", "px²", "°", "1"]
+Task = Literal[
+    "presence",
+    "count",
+    "location",
+    "kind",
+    "size",
+    "compare",
+    "segment",
+    "angle",
+    "distance",
+    "report",
+    "question",
+    "unknown",
+]
+Language = Literal["en", "zh"]
 Selector = Literal["each", "largest", "second_largest", "third_largest", "smallest"]
 Status = Literal["answered", "partial", "abstained"]
 Plane = Literal["axial", "coronal", "sagittal"]
@@ -64,10 +90,22 @@ class Scale(Part):
 
 
 class FileSlice(Part):
-    """Which part of a larger file an image is: a slice of a volume, or (plane None) a frame or page. index: from 0."""
+    """Which part of a larger file an image is: a slice of a volume, or (plane None) a frame or page. index: from 0.
+
+    frame: of a file that holds several volumes (a fourth axis), which of them the slice is of, from 0; else None.
+    """
 
     plane: Plane | None = None
     index: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=1)]
+    frame: Annotated[int, Field(ge=0)] | None = None
+
+
+class FileSlices(Part):
+    """A whole volume as it was looked at. indices: the slices shown, from 0, in order; count: of all in this plane."""
+
+    plane: Plane
+    indices: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
     count: Annotated[int, Field(ge=1)]
 
 
@@ -77,6 +115,7 @@ class ImageInfo(Part):
     scale_box_xyxy_px: the scale holds only inside this box (a DICOM ultrasound region, PS3.3 C.8.5.5), stored pixels;
     None where it holds everywhere. file_slice: None where the file holds one image. orientation: how the stored pixels
     are turned to be displayed, 1 to 8 as EXIF 2.32, tag 0x0112 (``tools/images/orientation.py``); 1 is as stored.
+    file_slices: set, in place of file_slice, where the question is about a whole volume; sizes are then of a slice.
     """
 
     path: str
@@ -87,15 +126,21 @@ class ImageInfo(Part):
     scale_refused: str | None = None
     scale_box_xyxy_px: BoxXYXY | None = None
     file_slice: FileSlice | None = None
+    file_slices: FileSlices | None = None
     orientation: Annotated[int, Field(ge=1, le=8)] = 1
 
 
 class Intent(Part):
     """What a question asks: the typed result of the understanding step.
 
-    structure and other_structure are keys of the structure table (``tools/structures.py``); other_structure is
-    set for ``compare`` only. quantity is set for ``size`` and ``compare``. scope is ``image`` for questions about
-    the whole image (its kind), which need no region, and ``local`` for questions about something in it.
+    structure and other_structure are keys of the structure table (``tools/structures.py``), or, for a base that takes
+    any words, the words of the question; other_structure is set for ``compare`` only. quantity is set for ``size``,
+    ``compare``, ``angle`` and ``distance``. scope is ``image`` for questions about the whole image (its kind), which
+    need no region, and ``local`` for questions about something in it.
+
+    ``question`` is any other question, in the record's own words; options: what a closed one can be answered with.
+    ``angle`` and ``distance`` (also a ratio of two) are taken between landmarks: their names, in the order of the
+    geometry (an angle's vertex in the middle; of two widths, the ends of the first, then those of the second).
     """
 
     task: Task
@@ -104,6 +149,9 @@ class Intent(Part):
     quantity: Quantity | None = None
     selector: Selector = "each"
     scope: Literal["local", "image"] = "local"
+    options: tuple[str, ...] = ()
+    landmarks: tuple[str, ...] = ()
+    language: Language = "en"
 
 
 class Understanding(Part):
@@ -145,6 +193,7 @@ GEOMETRY_OF_KIND = {
     "landmark": "point_xy_px",
     "polygon": "polygon_xy_px",
     "ellipse": "ellipse_px",
+    "box_3d": "box_xyzxyz_voxel",
 }
 
 
@@ -157,15 +206,18 @@ class Region(Part):
     image *before* the checks have run; such a region can only end as rejected.
     box_xyzxyz_mm: of a slice of a volume, the region's bounding box in the world (mm, LPS): x0, y0, z0, x1, y1, z1 of
     the pixels' and the slice's outer faces, half-open as all boxes are; None for other images.
+    box_xyzxyz_voxel (``box_3d``): x0, y0, z0, x1, y1, z1 in a volume, half-open: x and y in stored pixels of a slice of
+    the plane looked at, z in slices of that plane, 0 at the outer face of the first; box_xyzxyz_mm is then its place.
     """
 
     id: str
     label: str
-    kind: Literal["box", "point", "landmark", "polygon", "ellipse"]
+    kind: Literal["box", "point", "landmark", "polygon", "ellipse", "box_3d"]
     box_xyxy_px: tuple[float, float, float, float] | None = None
     point_xy_px: tuple[float, float] | None = None
     polygon_xy_px: tuple[tuple[float, float], ...] | None = None
     ellipse_px: Ellipse | None = None
+    box_xyzxyz_voxel: tuple[float, float, float, float, float, float] | None = None
     box_xyzxyz_mm: BoxXYZXYZ | None = None
     score: float
     sigma_px: float | None = None
@@ -176,8 +228,7 @@ class Region(Part):
 
     @model_validator(mode="after")
     def _one_geometry(self) -> Self:
-        fields = ("box_xyxy_px", "point_xy_px", "polygon_xy_px", "ellipse_px")
-        given = [name for name in fields if getattr(self, name) is not None]
+        given = [name for name in dict.fromkeys(GEOMETRY_OF_KIND.values()) if getattr(self, name) is not None]
         if given != [GEOMETRY_OF_KIND[self.kind]]:
             raise ValueError(f"a region of kind {self.kind!r} takes exactly {GEOMETRY_OF_KIND[self.kind]}, got {given}")
         return self
@@ -275,8 +326,11 @@ class Record(Part):
             for field in set(GEOMETRY_OF_KIND.values()) | {"sigma_px", "parent_id", "box_xyzxyz_mm"}:
                 if region[field] is None:
                     del region[field]
-        if data["image"]["file_slice"] is None:
-            del data["image"]["file_slice"]
+        for name in ("file_slice", "file_slices"):
+            if data["image"][name] is None:
+                del data["image"][name]
+        if (part := data["image"].get("file_slice")) and part["frame"] is None:
+            del part["frame"]
         if data["image"]["orientation"] == 1:
             del data["image"]["orientation"]
         return {key: _json_numbers(value) for key, value in data.items()}
