@@ -11,6 +11,7 @@ from fiducial.tools.record import (
     Ellipse,
     Explanation,
     FileSlice,
+    FileSlices,
     ImageInfo,
     Intent,
     Interval,
@@ -32,6 +33,8 @@ sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 scales = st.builds(Scale, row_mm=positive, column_mm=positive, slice_mm=st.none() | positive, tolerance=st.floats(0, 1))
 slices = st.builds(FileSlice, plane=st.none() | st.just("axial"), index=st.integers(0, 99), count=st.integers(1, 99))
+indices = st.lists(st.integers(0, 99), min_size=1, max_size=4).map(tuple)
+volumes = st.builds(FileSlices, plane=st.just("axial"), indices=indices, count=st.integers(1, 99))
 images = st.builds(
     ImageInfo,
     path=texts,
@@ -42,6 +45,7 @@ images = st.builds(
     scale_refused=st.none() | texts,
     scale_box_xyxy_px=st.none() | st.tuples(finite, finite, finite, finite),
     file_slice=st.none() | slices,
+    file_slices=st.none() | volumes,
     orientation=st.integers(1, 8),
 )
 points = st.tuples(any_float, any_float)
@@ -54,6 +58,7 @@ GEOMETRY = {
     "landmark": points,
     "polygon": st.lists(points, max_size=4).map(tuple),
     "ellipse": ellipses,
+    "box_3d": st.tuples(*[any_float] * 6),
 }
 
 

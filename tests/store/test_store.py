@@ -125,6 +125,7 @@ def test_the_columns_about_the_image_are_path_hash_size_and_scale(tmp_path: Path
         "image_scale_refused",
         "image_scale_box_xyxy_px",
         "image_file_slice",
+        "image_file_slices",
         "image_orientation",
     }
 
