@@ -19,6 +19,7 @@ from fiducial.agent.commands.phantoms import phantom_app
 from fiducial.agent.commands.terminal import (
     AsJson,
     Plane,
+    Frame,
     Scale,
     Slice,
     command_group,
@@ -76,10 +77,14 @@ def ask(
     index: Slice = None,
     base: Base = None,
     adapters: Adapters = None,
+    frame: Frame = None,
     store: StoreFile = None,
     from_list: Annotated[
         Path | None,
-        typer.Option("--from", help="Ask each row of a CSV file with the columns image, question and perhaps scale."),
+        typer.Option(
+            "--from",
+            help="Ask each row of a CSV file with the columns image, question and perhaps scale, plane, slice, frame.",
+        ),
     ] = None,
     as_lines: Annotated[bool, typer.Option("--jsonl", help="Print one JSON document a line.")] = False,
 ) -> None:
@@ -89,13 +94,14 @@ def ask(
     and the exit code is then 2 (1 if the failure is a defect of ours).
     """
     if from_list is not None:
-        if any(given is not None for given in (image, overlay, plane, index)):
-            others = "IMAGE, QUESTION, --overlay, --plane and --slice"
-            raise InputError(f"--from takes images and questions from the list; leave out {others}")
+        if any(given is not None for given in (image, overlay, plane, index, frame)):
+            others = "IMAGE, QUESTION, --overlay, --plane, --slice and --frame"
+            raise InputError(f"--from takes all of an image and its question from the list; leave out {others}")
         _ask_list(from_list, scale, base, adapters, store)
     if image is None or question is None:
         raise InputError('ask needs an image and a question: fiducial ask IMAGE "QUESTION", or --from LIST.csv --jsonl')
-    _ask_one(image, question, (scale, plane, index), overlay, as_json or as_lines, (base, adapters, store))
+    part = {"plane": plane, "index": index, "frame": frame}
+    _ask_one(image, question, scale, part, overlay, as_json or as_lines, (base, adapters, store))
 
 
 def _ask_list(path: Path, scale: str | None, base: str | None, adapters: Path | None, store: Path | None) -> NoReturn:
@@ -113,7 +119,8 @@ def _ask_list(path: Path, scale: str | None, base: str | None, adapters: Path | 
 def _ask_one(
     image: str,
     question: str,
-    view: tuple[str | None, str | None, int | None],
+    scale: str | None,
+    part: dict[str, Any],
     overlay: Path | None,
     as_json: bool,
     model: tuple[str | None, Path | None, Path | None],
@@ -128,8 +135,7 @@ def _ask_one(
         from fiducial.agent.present import present
 
         asker = Asker(*model)
-        scale, plane, index = view
-        record = asker.ask(Path(image), question, scale, plane=plane, index=index)
+        record = asker.ask(Path(image), question, scale, **part)
         if overlay is not None:
             asker.overlay(record, overlay)
     print(json_text(record.document()) if as_json else present(record, overlay))

@@ -77,16 +77,21 @@ class Asker:
         *,
         plane: str | None = None,
         index: int | None = None,
+        frame: int | None = None,
     ) -> Record:
         """One run. scale: such as "0.1 mm/px", in place of the file's own. plane and index: which slice of a volume.
 
+        frame: which frame as stored, page, or volume of a fourth axis, from 0.
         Raises InputError for an image, question, scale or model that cannot be used; all else ends in a verdict.
         """
         if not question.strip():
             raise InputError('the question is empty; ask something such as "How many platelets are there?"')
         if len(question) > MAX_QUESTION_CHARACTERS:
             raise InputError(f"the question has {len(question)} characters; ask in at most {MAX_QUESTION_CHARACTERS}")
-        image = _open(image_path, scale, plane, index)
+        from fiducial.tools.images.open_image import open_image
+
+        stated = parse_scale(scale) if isinstance(scale, str) else scale
+        image = open_image(image_path, stated, frame=frame, plane=plane, index=index)
         run_id = uuid.uuid4().hex
         if self.store:
             self.store.begin(run_id, question, image.info, self.model.name)
@@ -105,7 +110,9 @@ class Asker:
         if row.get("verdict"):
             return record_of(row)
         info = ImageInfo.model_validate(row["image"])
-        image = _reopen(info)
+        from fiducial.tools.images.open_image import reopen
+
+        image = reopen(info)
         if image.info.sha256 != info.sha256:
             raise InputError(f"{info.path} has changed since run {row['run_id']} began; ask again")
         with self._checkpoints() as saver:
@@ -148,9 +155,10 @@ class Asker:
 
     def overlay(self, record: Record, path: str | Path) -> None:
         """Write the record's image with its regions drawn on it. Raises InputError if either file cannot be used."""
+        from fiducial.tools.images.open_image import reopen
         from fiducial.tools.overlay import write_overlay
 
-        image = _reopen(record.image)
+        image = reopen(record.image)
         write_overlay(path, image.rgb_u8, record, image.stored_to_display)
 
     def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
@@ -172,16 +180,3 @@ def _field(row: Mapping[str, str], name: str) -> str:
     if not value:
         raise InputError(f"the column '{name}' is missing or empty in this row; fill it in")
     return value
-
-
-def _open(path: str | Path, scale: Scale | str | None, plane: str | None = None, index: int | None = None) -> Image:
-    from fiducial.tools.images.open_image import open_image
-
-    return open_image(path, parse_scale(scale) if isinstance(scale, str) else scale, plane=plane, index=index)
-
-
-def _reopen(info: ImageInfo) -> Image:
-    """The image of a record again: the same slice, at the scale that was stated then."""
-    scale, part = info.scale, info.file_slice
-    stated = scale if scale is not None and scale.source == "user" else None
-    return _open(info.path, stated, None if part is None else part.plane, None if part is None else part.index)

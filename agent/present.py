@@ -151,4 +151,5 @@ def _image(record: Record) -> list[str]:
     if image.file_slice is not None:
         what = f"{image.file_slice.plane} slice" if image.file_slice.plane else "frame"
         part = f", {what} {image.file_slice.index} of 0 to {image.file_slice.count - 1}"
+        part += "" if image.file_slice.frame is None else f" in frame {image.file_slice.frame}"
     return _entry("Image", f"{image.path}{part}, {image.width_px} × {image.height_px} px, {told}")

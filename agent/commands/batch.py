@@ -13,21 +13,29 @@ from fiducial.agent.ask import Asker
 from fiducial.tools.errors import FiducialError, InputError
 
 COLUMNS = ("image", "question")
+NUMBERS = ("slice", "frame")
+MOST_DIGITS = 10
 
 
 @dataclass(frozen=True)
 class Row:
-    """One question of a list. number: from 1, the first row below the header. fault: why it cannot be asked."""
+    """One question of a list. number: from 1, the first row below the header. fault: why it cannot be asked.
+
+    plane, index, frame: which slice of a volume, which frame, as of ``Asker.ask``.
+    """
 
     number: int
     image: str
     question: str
     scale: str | None
+    plane: str | None = None
+    index: int | None = None
+    frame: int | None = None
     fault: str | None = None
 
 
 def read_list(path: Path, default_scale: str | None = None) -> list[Row]:
-    """The rows of a CSV file (UTF-8) with the columns image and question, and optionally scale.
+    """The rows of a CSV file (UTF-8) with the columns image and question, and optionally scale, plane, slice, frame.
 
     An image's path is relative to the list's folder, or, where it is not there, to the working folder. Raises
     InputError for a file that cannot be read as such a list; a row that cannot be asked carries its fault.
@@ -48,14 +56,24 @@ def read_list(path: Path, default_scale: str | None = None) -> list[Row]:
 
 
 def _row(number: int, values: dict[str | None, Any], folder: Path, default_scale: str | None) -> Row:
-    cells = {name: values.get(name) or "" for name in (*COLUMNS, "scale")}
+    cells = {name: values.get(name) or "" for name in (*COLUMNS, "scale", "plane", *NUMBERS)}
     beside = folder / cells["image"]
     image = str(beside) if cells["image"] and beside.exists() else cells["image"]
     missing = [name for name in COLUMNS if not cells[name].strip()]
     fault = f"row {number} has no {' and no '.join(missing)}; fill it in" if missing else None
     if None in values:
         fault = f"row {number} has more cells than the header has columns; quote a question that holds a comma"
-    return Row(number, image, cells["question"], cells["scale"].strip() or default_scale, fault)
+    numbers = {name: cells[name].strip() for name in NUMBERS}
+    for name, text in numbers.items():
+        if text and not (text.isascii() and text.isdigit() and len(text) < MOST_DIGITS):
+            fault = (
+                fault or f"row {number} has the {name} {text[:20]!r}; give a whole number from 0, or nothing"
+            )
+            numbers[name] = ""
+    index, frame = (int(text) if text else None for text in numbers.values())
+    plane = cells["plane"].strip().lower() or None
+    scale = cells["scale"].strip() or default_scale
+    return Row(number, image, cells["question"], scale, plane, index, frame, fault)
 
 
 def documents(asker: Asker, rows: list[Row], defect: Callable[[Exception], str]) -> Iterator[dict[str, Any]]:
@@ -68,7 +86,8 @@ def documents(asker: Asker, rows: list[Row], defect: Callable[[Exception], str])
         try:
             if row.fault:
                 raise InputError(row.fault)
-            yield asker.ask(Path(row.image), row.question, row.scale).document()
+            part: dict[str, Any] = {"plane": row.plane, "index": row.index, "frame": row.frame}
+            yield asker.ask(Path(row.image), row.question, row.scale, **part).document()
         except FiducialError as error:
             yield {**failed, "error": str(error), "defect": error.exit_code != InputError.exit_code}
         except Exception as error:

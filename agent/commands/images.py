@@ -8,6 +8,7 @@ import typer
 
 from fiducial.agent.commands.terminal import (
     AsJson,
+    Frame,
     Plane,
     Scale,
     Slice,
@@ -26,6 +27,7 @@ def image_info(
     scale: Scale = None,
     plane: Plane = None,
     index: Slice = None,
+    frame: Frame = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what a file is: format, size, orientation, scale and where that is known from."""
@@ -33,7 +35,7 @@ def image_info(
 
     require_text(file, "the image's path")
     with stdout_for_results():
-        arguments = {"path": file, "scale": scale, "plane": plane, "slice_index": index}
+        arguments = {"path": file, "scale": scale, "plane": plane, "slice_index": index, "frame": frame}
         result = registry().get("tools", "image_info").call(arguments)
     if as_json:
         print(result.model_dump_json())

@@ -28,6 +28,10 @@ Slice = Annotated[
     int | None,
     typer.Option("--slice", min=0, help="Which slice of a volume, frame or page, from 0; the middle one by default."),
 ]
+Frame = Annotated[
+    int | None,
+    typer.Option(min=0, help="Which frame as stored, page, or volume of a fourth axis, from 0; the first by default."),
+]
 
 
 def command_group(description: str) -> typer.Typer:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image as Pillow
 from scipy.spatial.transform import Rotation
 
 from fiducial.agent.ask import Asker
+from fiducial.agent.commands.batch import documents, read_list
 from fiducial.agent.present import present
 from fiducial.skills.families.recording import load
 from fiducial.tests.agent.recordings import SMEAR, Recorded, boxes, counted, explained, intent
-from fiducial.tools.images.open_image import open_image
+from fiducial.tools.images.open_image import open_image, reopen
 from fiducial.tools.images.world import box_xyzxyz_mm
 from fiducial.tools.record import Ellipse, Region
 
@@ -56,6 +59,48 @@ def test_regions_of_a_slice_lie_in_the_world(tmp_path: Path, volume: Path) -> No
     asking.overlay(record, tmp_path / "seen.png")
     with Pillow.open(tmp_path / "seen.png") as seen:
         assert seen.width >= 160
+
+
+def test_a_frame_is_kept_and_opened_again(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    moving = nibabel.Nifti1Image(rng.integers(0, 255, (160, 120, 9, 4), np.uint8), AFFINE)
+    nibabel.save(moving, tmp_path / "moving.nii.gz")
+    tifffile.imwrite(tmp_path / "pages.tif", rng.integers(0, 255, (5, 120, 160), np.uint8), photometric="minisblack")
+    parts: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+        "moving.nii.gz": (
+            {"plane": "axial", "index": 3, "frame": 2},
+            {"plane": "axial", "index": 3, "count": 9, "frame": 2},
+            "axial slice 3 of 0 to 8 in frame 2",
+        ),
+        "pages.tif": ({"frame": 4}, {"plane": None, "index": 4, "count": 5}, "frame 4 of 0 to 4"),
+    }
+    for name, (asked, kept, shown) in parts.items():
+        (tmp_path / name).with_suffix(".d").mkdir()
+        asking = asker((tmp_path / name).with_suffix(".d"), tmp_path / name)
+        record = asking.ask(tmp_path / name, "How many platelets?", **asked)
+        document = record.document()
+        assert document["image"]["file_slice"] == kept
+        assert shown in " ".join(present(record).split())
+        assert asking.store is not None and asking.store.run(record.run_id) == document
+        again = reopen(record.image)
+        expected = open_image(tmp_path / name, **asked)
+        assert np.array_equal(again.rgb_u8, expected.rgb_u8) and again.info == record.image
+        assert not np.array_equal(again.rgb_u8, open_image(tmp_path / name).rgb_u8)
+        asking.overlay(record, tmp_path / "seen.png")
+
+
+def test_a_list_names_slices_and_frames(tmp_path: Path, volume: Path) -> None:
+    lines = ["image,question,plane,slice,frame", "volume.nii.gz,How many platelets?,Axial,3,"]
+    lines += ["volume.nii.gz,How many platelets?,,2.5,", "volume.nii.gz,How many platelets?,,,7"]
+    lines += ["volume.nii.gz,How many platelets?,diagonal,,", "volume.nii.gz,How many platelets?,,-1,"]
+    (tmp_path / "list.csv").write_text("\n".join(lines))
+    rows = read_list(tmp_path / "list.csv")
+    found = list(documents(asker(tmp_path, volume), rows, str))
+    assert found[0]["image"]["file_slice"] == {"plane": "axial", "index": 3, "count": 9}
+    faults = [str(document["error"]) for document in found[1:]]
+    assert "row 2 has the slice '2.5'" in faults[0] and "leave the frame out" in faults[1]
+    assert "choose axial" in faults[2] and "row 5 has the slice '-1'" in faults[3]
+    assert not any(document["defect"] for document in found[1:])
 
 
 def test_left_and_right_are_held_against_the_patient(tmp_path: Path, volume: Path) -> None:

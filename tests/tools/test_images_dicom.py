@@ -165,7 +165,7 @@ def test_real_ct_slices_and_their_segmentation() -> None:
         assert opened.stored_to_world is not None
         position = pydicom.dcmread(folder / f"0{n}.dcm").ImagePositionPatient
         assert opened.stored_to_world.points((0.5, 0.5)) == pytest.approx([float(v) for v in position])
-    mask = open_image(folder / "liver.dcm", frame=1)
+    mask = open_image(folder / "liver.dcm", index=1)
     assert mask.info.scale is not None
     assert mask.info.scale.row_mm == pytest.approx(0.8105, abs=5e-5)
     assert mask.stored_to_world is not None

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import nifti_map
-from fiducial.tools.images.open_image import open_image
+from fiducial.tools.images.open_image import open_image, reopen
 
 NIBABEL = Path(nibabel.__file__).parent / "tests" / "data"
 VOLUME = np.random.default_rng(1).normal(size=(6, 7, 8)).astype(np.float32)
@@ -113,6 +113,15 @@ def test_a_header_that_lies_about_its_size(tmp_path: Path) -> None:
 def test_frames_planes_and_slices_that_are_not_there(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.nii", np.diag([2.0, 3, 4, 1]), np.stack([VOLUME, -VOLUME], axis=-1))
     assert np.allclose(open_image(path, frame=1).values, -open_image(path).values)  # type: ignore[operator]
+    second = open_image(path, plane="coronal", index=3, frame=1)
+    assert (second.frame, second.frame_count, second.slice_index) == (1, 2, 3)
+    assert np.array_equal(reopen(second.info).values, second.values)  # type: ignore[arg-type]
+    single = saved(tmp_path / "single.nii", np.diag([2.0, 3, 4, 1]))
+    with pytest.raises(InputError, match="leave the frame out"):
+        open_image(single, frame=0)
+    vectors = np.stack([VOLUME, VOLUME + 1, VOLUME + 2], axis=-1)[:, :, :, None, :]  # as displacement fields are stored
+    five = saved(tmp_path / "five.nii", np.diag([2.0, 3, 4, 1]), vectors)
+    assert np.allclose(open_image(five, frame=2).values, open_image(five).values + 2)  # type: ignore[operator]
     with pytest.raises(InputError, match="no axial slice 8"):
         open_image(path, index=8)
     with pytest.raises(InputError, match="no frame 2"):

@@ -16,10 +16,10 @@ from PIL import Image as Pillow
 from fiducial.tools.errors import InputError
 from fiducial.tools.images.decoder import Decoder, Limits, decoder
 from fiducial.tools.images.info import image_info
-from fiducial.tools.images.open_image import open_image
+from fiducial.tools.images.open_image import open_image, reopen
 from fiducial.tools.images.orientation import orientation_map, oriented
 from fiducial.tools.images.save import save_png
-from fiducial.tools.record import Scale
+from fiducial.tools.record import FileSlice, Scale
 from fiducial.tools.scale import parse_scale
 
 RNG = np.random.default_rng(3)
@@ -170,8 +170,27 @@ def test_a_lzw_tiff_and_a_second_page(tmp_path: Path) -> None:
     second = open_image(tmp_path / "b.tif", frame=1)
     assert np.array_equal(second.rgb_u8[:, :, 0], 255 - GREY)
     assert (second.slice_index, second.slice_count) == (1, 2)
+    assert (second.frame, second.frame_count) == (1, 2)
+    assert second.info.file_slice == FileSlice(index=1, count=2)
+    assert np.array_equal(reopen(second.info).rgb_u8, second.rgb_u8)
     with pytest.raises(InputError, match="no page 2"):
         open_image(tmp_path / "b.tif", frame=2)
+    with pytest.raises(InputError, match="give one of them"):
+        open_image(tmp_path / "b.tif", frame=1, index=1)
+
+
+def test_a_picture_has_no_frames_planes_and_slices(tmp_path: Path) -> None:
+    Pillow.fromarray(GREY).save(tmp_path / "a.png")
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    for path in (tmp_path / "a.png", tmp_path / "a.tif"):
+        assert (open_image(path).frame, open_image(path).frame_count) == (None, 1)
+        for part, words in (
+            ({"frame": 0}, "leave the frame out"),
+            ({"plane": "axial"}, "leave the plane out"),
+            ({"index": 1}, "only the one that is numbered 0"),
+        ):
+            with pytest.raises(InputError, match=words):
+                open_image(path, **part)  # type: ignore[arg-type]
 
 
 def test_white_is_zero_is_inverted_for_display(tmp_path: Path) -> None:

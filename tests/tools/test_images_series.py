@@ -26,7 +26,7 @@ from fiducial.tests.tools.dicom_files import (
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import crop_map, resize_map
 from fiducial.tools.images.image import Image
-from fiducial.tools.images.open_image import open_image
+from fiducial.tools.images.open_image import open_image, reopen
 
 CT = Path(__file__).resolve().parents[3] / "shared/data/ct/dicom"
 needs_ct = pytest.mark.skipif(not CT.exists(), reason="needs ../shared/data/ct/dicom beside the repository")
@@ -189,6 +189,13 @@ def test_frames_of_an_enhanced_file_are_a_volume(tmp_path: Path) -> None:
     assert "same position" in refused(moving, plane="axial")
     assert np.array_equal(open_image(moving).values, VOLUME[3])  # type: ignore[arg-type]
     assert np.array_equal(open_image(moving, index=4).values, VOLUME[2])  # type: ignore[arg-type]
+    for image in (open_image(moving), open_image(moving, index=4), open_image(path, frame=3), open_image(path)):
+        assert image.frame_count == 5
+        assert np.array_equal(reopen(image.info).values, image.values)  # type: ignore[arg-type]
+    assert (open_image(path).frame, open_image(path, frame=3).frame, open_image(moving).frame) == (None, 3, 0)
+    assert "no frame 5" in refused(path, frame=5)
+    assert "either it or a plane" in refused(path, frame=1, plane="axial")
+    assert "either it or a plane" in refused(path, frame=1, index=1)
 
 
 def test_a_segmentation_is_a_volume_of_labels(tmp_path: Path) -> None:
@@ -206,6 +213,7 @@ def test_a_segmentation_is_a_volume_of_labels(tmp_path: Path) -> None:
         assert image.stored_to_world.points((0.5, 0.5)) == pytest.approx(position(index), abs=1e-6)
     assert any("overlap" in note for note in open_image(path, index=0).notes)
     assert any("1 part 1, 2 part 2" in note for note in open_image(path).notes)
+    assert "of one segment only" in refused(path, frame=1)
     sagittal = open_image(path, plane="sagittal", index=4)
     assert np.array_equal(sagittal.values, labels[:, :, 4])  # type: ignore[arg-type]
     assert sagittal.values_unit == "segment number"
@@ -213,6 +221,8 @@ def test_a_segmentation_is_a_volume_of_labels(tmp_path: Path) -> None:
 
 def test_one_slice_in_another_plane(tmp_path: Path) -> None:
     paths = series(tmp_path)
+    assert "leave the frame out" in refused(tmp_path, frame=0)
+    assert "leave the frame out" in refused(paths[0], frame=0)
     assert open_image(paths[0], plane="axial").plane == "axial"
     assert "use --plane axial" in refused(paths[0], plane="coronal")
     flat = saved(new_dicom(VOLUME[0], "CT"), tmp_path / "flat.dcm")

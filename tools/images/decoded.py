@@ -20,9 +20,9 @@ class DecodeError(Exception):
 class Request:
     """What to decode.
 
-    frame: of a multi-frame file, as stored, or of a fourth axis (time). plane and index: of a volume; plane None is the
-    plane of its acquisition (axial, where that is not known), index None the middle slice. Of a file whose frames or
-    pages are no volume, index counts those.
+    frame: of a multi-frame file, as stored; a page; or of a fourth axis (time). plane and index: of a volume; plane
+    None is the plane of its acquisition (axial, where that is not known), index None the middle slice. Of a file whose
+    frames or pages are no volume, index counts those.
     """
 
     path: str
@@ -30,10 +30,19 @@ class Request:
     plane: str | None = None
     index: int | None = None
 
-    @property
-    def page(self) -> int:
-        """Which frame or page of a file that is no volume."""
-        return self.frame if self.frame is not None else self.index or 0
+    def page(self, what: str, count: int) -> int:
+        """Which of so many frames or pages of a file that is no volume. Raises DecodeError if there is no such."""
+        if self.plane is not None:
+            raise DecodeError(f"it is no volume, so it cannot be cut in the {self.plane} plane; leave the plane out")
+        if self.frame is not None and self.index is not None:
+            raise DecodeError(f"its {what}s are no volume, so frame and slice are the same here; give one of them")
+        self.require_frames(count)
+        return choose(what, self.frame if self.frame is not None else self.index or 0, count)
+
+    def require_frames(self, count: int) -> None:
+        """Raise DecodeError where a frame is asked for of a file that holds only one."""
+        if self.frame is not None and count < 2:
+            raise DecodeError("it holds a single image or volume and no frames; leave the frame out")
 
 
 @dataclass
@@ -44,6 +53,8 @@ class Decoded:
     orientation: EXIF number, 1 to 8, of the turn that leads from stored to display.
     scale: fields of ``fiducial.tools.record.Scale``; scale_refused: why there is none.
     world_mm: origin (corner), step of one pixel right, step of one pixel down; three times (x, y, z), LPS.
+    frame: which frame or page as stored, or which of a fourth axis; None where the frames make up the volume, and of
+    one image alone. frame_count: how many there are. paged: slice_index counts the frames or pages, not slices.
     plane: the anatomical plane nearest to the slice; across_mm: the step to the next slice, (x, y, z), LPS.
     window: centre, width and function through which values became shown_u8, and whether it was then inverted.
     """
@@ -60,10 +71,18 @@ class Decoded:
     modality: str | None = None
     slice_count: int = 1
     slice_index: int = 0
+    frame: int | None = None
+    frame_count: int = 1
+    paged: bool = False
     plane: str | None = None
     across_mm: list[float] | None = None
     window: tuple[float | None, float | None, str, bool] | None = None
     notes: list[str] = field(default_factory=list)
+
+    def set_page(self, page: int, count: int) -> None:
+        """Say which frame or page of a file that is no volume this is."""
+        self.slice_count, self.slice_index = count, page
+        self.frame, self.frame_count, self.paged = (page, count, True) if count > 1 else (None, 1, False)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """JSON-ready fields, and arrays."""
@@ -84,6 +103,8 @@ def require_pixels(width: int, height: int) -> None:
 
 def choose(what: str, index: int, count: int) -> int:
     """The index, if there is such a frame or slice."""
+    if not 0 <= index < count and count == 1:
+        raise DecodeError(f"it has no {what} {index}, only the one that is numbered 0")
     if not 0 <= index < count:
         raise DecodeError(f"it has no {what} {index}; choose one of 0 to {count - 1}")
     return index

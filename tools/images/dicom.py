@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
+from fiducial.tools.images.decoded import Decoded, DecodeError, Request, require_pixels
 from fiducial.tools.images.dicom_pixels import frame_pixels
 from fiducial.tools.images.dicom_scale import frame_value, set_scale, whole
 from fiducial.tools.images.window import windowed_u8
@@ -83,15 +83,20 @@ def _decode(dataset: Any, request: Request) -> Decoded:
 
             return decode_seg(dataset, request)
         count = whole(dataset, "NumberOfFrames", 1)
+        request.require_frames(count)
         if request.frame is None and (count > 1 or request.plane is not None):
             from fiducial.tools.images.dicom_stack import cut_stack
 
             stack, why_not = _frames_as_volume(dataset, count)
             if stack is not None:
-                return cut_stack(stack, request.plane, request.index)
+                decoded = cut_stack(stack, request.plane, request.index)
+                decoded.frame, decoded.frame_count, decoded.paged = None, count, False
+                return decoded
             if request.plane is not None:
                 raise DecodeError(f"it cannot be cut in the {request.plane} plane: {why_not}")
-        return decode_dataset(dataset, choose("frame", request.page, count))
+        elif request.plane is not None or (request.frame is not None and request.index is not None):
+            raise DecodeError("a frame is an image of its own, as stored; give either it or a plane and a slice")
+        return decode_dataset(dataset, request.page("frame", count))
 
 
 def require_image(dataset: Any) -> None:
@@ -109,7 +114,7 @@ def decode_dataset(dataset: Any, frame: int) -> Decoded:
         warnings.simplefilter("ignore")
         decoded = _shown(dataset, frame_pixels(dataset, frame), frame)
         decoded.modality = str(dataset.get("Modality", "")) or None
-        decoded.slice_count, decoded.slice_index = whole(dataset, "NumberOfFrames", 1), frame
+        decoded.set_page(frame, whole(dataset, "NumberOfFrames", 1))
         set_scale(decoded, dataset, frame)
     return decoded
 

@@ -23,6 +23,8 @@ def decode_seg(dataset: Any, request: Request) -> Decoded:
     Where segments overlap the higher number is kept, and a note says so; of a fractional segmentation, what is at least
     half is inside. Raises DecodeError for frames that cannot be slices of one volume.
     """
+    if request.frame is not None:
+        raise DecodeError("a frame of a segmentation is of one segment only; leave the frame out and give a slice")
     count = whole(dataset, "NumberOfFrames", 1)
     if count > MAX_FRAMES:
         raise DecodeError(f"its {count} frames are more than the limit of {MAX_FRAMES}; export a part")
@@ -33,8 +35,7 @@ def decode_seg(dataset: Any, request: Request) -> Decoded:
         groups.setdefault(round(float(frame.position_mm @ normal) / POSITION_TOLERANCE_MM), []).append(number)
     slices = [_at(dataset, frames[numbers[0]], numbers) for numbers in groups.values()]
     stack = make_stack(_with_empty(dataset, slices))
-    index = request.index if request.index is not None else request.frame
-    decoded = cut_stack(stack, request.plane, index)
+    decoded = cut_stack(stack, request.plane, request.index)
     labels = [_segment(item) for item in list(dataset.get("SegmentSequence") or [])[:20]]
     decoded.notes += [f"segments: {', '.join(labels)}"] if labels else []
     return decoded

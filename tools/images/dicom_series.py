@@ -97,6 +97,8 @@ def _single(path: Path, request: Request) -> tuple[Decoded, str]:
 
 
 def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
+    if request.frame is not None:
+        raise DecodeError("each file of the series is one slice without frames; leave the frame out and give a slice")
     first = next(iter(images.values()))
     claimed = whole(first, "Rows") * whole(first, "Columns") * 4 * len(images)
     if claimed > 2 * MAX_VOLUME_BYTES:
@@ -110,8 +112,7 @@ def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
     for item in stack.slices:
         with paths[item.name].open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    index = request.index if request.index is not None else request.frame
-    return cut_stack(stack, request.plane, index), digest.hexdigest()
+    return cut_stack(stack, request.plane, request.index), digest.hexdigest()
 
 
 def _load(path: Path) -> Decoded:

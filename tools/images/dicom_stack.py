@@ -202,7 +202,7 @@ def _across(stack: Stack, plane: str, index: int | None) -> Decoded:
         middle.modality,
         middle.scale_refused,
         middle.world_mm is not None,
-        [*stack.notes, *middle.notes],
+        notes=[*stack.notes, *middle.notes],
     )
     return cut(volume, plane, index)
 

@@ -23,6 +23,8 @@ class Image:
     values_unit: "HU" for CT, the file's own unit where it names one, "stored value" otherwise; None without values.
     stored_to_world: from stored pixels to mm, LPS; None where the file has no position in the patient.
     slice_count: how many slices or frames there are to choose from along the chosen plane; slice_index: which is this.
+    frame: which frame or page as stored, or which of the volumes of a fourth axis; None where the frames are the slices
+    of one volume, and of a single image; frame_count: how many there are.
     plane: the anatomical plane nearest to the slice; None where that is unknown or has no meaning.
     slice_step_mm: (3,) the way in the world from this slice to the next, mm, LPS; None where there is no next or the
     distance is unknown. stored_to_world leads to the middle of the slice's thickness.
@@ -40,6 +42,8 @@ class Image:
     stored_to_world: PlaneMap | None
     slice_count: int
     slice_index: int
+    frame: int | None = None
+    frame_count: int = 1
     plane: Plane | None = None
     slice_step_mm: Floats | None = None
     notes: tuple[str, ...] = ()

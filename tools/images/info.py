@@ -36,6 +36,10 @@ class ImageInfoResult(BaseModel):
     plane: Plane | None = Field(description="The anatomical plane nearest to the slice; null where that is unknown")
     slice_count: int = Field(description="Number of frames, pages or slices along the chosen plane")
     slice_index: int = Field(description="Which of them this is, from 0")
+    frame: int | None = Field(
+        description="Which frame, page or volume of a fourth axis this is, from 0; null where the frames are one volume"
+    )
+    frame_count: int = Field(description="How many frames, pages or volumes of a fourth axis the file holds")
     has_world: bool = Field(description="Whether the file gives a position in the patient (mm, LPS)")
     origin_mm: Vector | None = Field(description="World position (x, y, z; mm, LPS) of the corner of the first pixel")
     step_x_mm: Vector | None = Field(description="The way in the world of one stored pixel to the right")
@@ -54,7 +58,8 @@ def image_info(
         Field(description="Scale to use instead of the file's own, such as \"0.1 mm/px\"; null for the file's"),
     ] = None,
     frame: Annotated[
-        int | None, Field(ge=0, description="Which frame of a multi-frame file, from 0; null for the first")
+        int | None,
+        Field(ge=0, description="Which frame as stored, page or volume of a fourth axis, from 0; null for the first"),
     ] = None,
     plane: Annotated[
         Plane | None, Field(description="Which plane of a volume to cut; null for the plane of its acquisition")
@@ -72,7 +77,7 @@ def image_info(
     )
     (height, width), world = image.rgb_u8.shape[:2], image.stored_to_world
     return ImageInfoResult(
-        **image.info.model_dump(exclude={"file_slice", "orientation"}),
+        **image.info.model_dump(include=set(ImageInfoResult.model_fields) - {"orientation"}),
         format=image.format,
         modality=image.modality,
         display_width_px=width,
@@ -82,6 +87,8 @@ def image_info(
         plane=image.plane,
         slice_count=image.slice_count,
         slice_index=image.slice_index,
+        frame=image.frame,
+        frame_count=image.frame_count,
         has_world=world is not None,
         origin_mm=_vector(None if world is None else world.origin_mm),
         step_x_mm=_vector(None if world is None else world.step_x_mm),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -39,7 +40,7 @@ def decode_nifti(file: BinaryIO, request: Request, gzipped: bool) -> Decoded:
         written = kind.header_class(head[: kind.header_class.template_dtype.itemsize], check=False)
         volume = kind.from_stream(stream)
         _require_volume(file, volume, gzipped)
-        opened = _volume(volume, request.frame or 0, _repaired(written))
+        opened = _volume(volume, request, _repaired(written))
         return cut(opened, request.plane, request.index)
     except (DecodeError, MemoryError):
         raise
@@ -75,9 +76,12 @@ def _repaired(header: Any) -> str | None:
     return None
 
 
-def _volume(image: Any, frame: int, refused: str | None) -> Volume:
+def _volume(image: Any, request: Request, refused: str | None) -> Volume:
     """The volume of an opened file, with what its header says of spacing and position. refused: why it says nothing."""
     shape = tuple(int(side) for side in (*image.shape, 1)[:3])
+    count = math.prod(int(side) for side in image.shape[3:])
+    request.require_frames(count)
+    frame = choose("frame", request.frame or 0, count)
     affine, notes = np.asarray(image.affine, np.float64), list[str]()
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         affine = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -90,12 +94,24 @@ def _volume(image: Any, frame: int, refused: str | None) -> Volume:
     has_world = not refused and _has_world(image.header, notes)
     read = partial(_read, image, frame)
     return Volume(
-        "NIfTI", (shape[0], shape[1], shape[2]), voxels, read, _show, "stored value", None, refused, has_world, notes
+        "NIfTI",
+        (shape[0], shape[1], shape[2]),
+        voxels,
+        read,
+        _show,
+        scale_refused=refused,
+        has_world=has_world,
+        frame=frame if count > 1 else None,
+        frame_count=count,
+        notes=notes,
     )
 
 
 def _read(image: Any, frame: int, across: int, index: int) -> NDArray[Any]:
-    """Scaled values of one slice, the lower of the remaining axes first; (…, 3) for colour voxels."""
+    """Scaled values of one slice, the lower of the remaining axes first; (…, 3) for colour voxels.
+
+    frame: of the fourth and fifth axis, the fourth counted first.
+    """
     dims = len(image.shape)
     where: list[Any] = [slice(None)] * dims
     if dims >= 3:
@@ -103,9 +119,7 @@ def _read(image: Any, frame: int, across: int, index: int) -> NDArray[Any]:
     elif across != 2:  # a picture is a volume of one slice along the axis that it lacks
         raise DecodeError("it is a single slice, which lies in another plane; leave the plane out")
     if dims >= 4:
-        where[3] = choose("frame", frame, int(image.shape[3]))
-    if dims == 5:
-        where[4] = 0
+        where[3:] = [int(at) for at in np.unravel_index(frame, image.shape[3:], order="F")]
     plane = np.asarray(image.dataobj[tuple(where)])
     if plane.dtype.fields:
         plane = np.stack([plane[name] for name in ("R", "G", "B")], axis=-1)

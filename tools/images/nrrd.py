@@ -44,7 +44,7 @@ def decode_nrrd(file: BinaryIO, request: Request) -> Decoded:
             header: dict[str, Any] = nrrd.read_header(file)
             _require_data(file, header)
             data = np.asarray(nrrd.read_data(header, file))
-            return cut(_volume(header, data, request.frame or 0), request.plane, request.index)
+            return cut(_volume(header, data, request), request.plane, request.index)
     except (DecodeError, MemoryError):
         raise
     except Exception as error:
@@ -65,16 +65,19 @@ def _require_data(file: BinaryIO, header: dict[str, Any]) -> None:
         raise DecodeError(f"it claims {voxels} voxels but is shorter than that; copy it again")
 
 
-def _volume(header: dict[str, Any], data: NDArray[Any], frame: int) -> Volume:
+def _volume(header: dict[str, Any], data: NDArray[Any], request: Request) -> Volume:
     """The volume, its spatial axes first; a further axis is colour, or one of which ``frame`` is taken."""
     spatial = _spatial_axes(header, data.ndim)
     others = [axis for axis in range(data.ndim) if axis not in spatial]
-    colour = False
+    colour, frame, count = False, None, 1
     if others:
         kind = str((list(header.get("kinds") or []) or [""] * data.ndim)[others[0]]).lower()
         colour = kind in COLOUR_KINDS and data.shape[others[0]] in (3, 4)
         data = np.moveaxis(data, others[0], -1)
-        data = data[..., :3] if colour else data[..., choose("frame", frame, data.shape[-1])]
+        count = 1 if colour else int(data.shape[-1])
+        frame = choose("frame", request.frame or 0, count) if count > 1 else None
+        data = data[..., :3] if colour else data[..., frame or 0]
+    request.require_frames(count)
     voxels, refused, has_world, notes = _place(header, spatial)
     if len(spatial) == 2:
         data = data[:, :, None]
@@ -83,7 +86,18 @@ def _volume(header: dict[str, Any], data: NDArray[Any], frame: int) -> Volume:
     def read(across: int, index: int) -> NDArray[Any]:
         return np.asarray(np.take(data, index, axis=across))
 
-    return Volume("NRRD", shape, voxels, read, _show, "stored value", None, refused, has_world, notes)
+    return Volume(
+        "NRRD",
+        shape,
+        voxels,
+        read,
+        _show,
+        scale_refused=refused,
+        has_world=has_world,
+        frame=frame,
+        frame_count=count,
+        notes=notes,
+    )
 
 
 def _show(values: NDArray[Any]) -> NDArray[np.uint8]:

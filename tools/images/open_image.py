@@ -28,7 +28,8 @@ def open_image(
     """Open a PNG, JPEG, BMP, GIF, WebP, TIFF, OME-TIFF, DICOM, NIfTI or NRRD file, or a folder with a DICOM series.
 
     scale: what the user states; it replaces the file's own and has source ``user``.
-    frame: which frame of a multi-frame file, as stored, or of a fourth axis; by default the first. plane (axial,
+    frame: which frame of a multi-frame file, as stored, which page, or which of a fourth axis (then with a plane and
+    an index); by default the first, and of frames that are the slices of one volume the volume. plane (axial,
     coronal, sagittal) and index: which slice of a volume; plane None is the plane of its acquisition, axial where that
     is not known; index None is the middle slice. In a file whose frames are no volume, index counts the frames.
     Raises InputError with one sentence for a path or file that cannot be used.
@@ -70,7 +71,6 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
     world = PlaneMap(*(np.array(v, np.float64) for v in header["world_mm"])) if header["world_mm"] else None
     if user is not None:  # the file's position in the patient rests on the spacing that the user has overruled
         scale, box, world = user.model_copy(update={"source": "user"}), None, None
-    part = FileSlice(plane=header["plane"], index=header["slice_index"], count=header["slice_count"])
     info = ImageInfo(
         path=path,
         sha256=header["sha256"],
@@ -79,7 +79,7 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         scale=scale,
         scale_refused=None if scale else header["scale_refused"],
         scale_box_xyxy_px=tuple(box) if box else None,
-        file_slice=part if part.count > 1 else None,
+        file_slice=_file_slice(header),
         orientation=header["orientation"],
     )
     rgb = oriented(shown, header["orientation"])
@@ -96,7 +96,30 @@ def _image(path: str, header: dict[str, Any], arrays: dict[str, Any], user: Scal
         stored_to_world=world,
         slice_count=header["slice_count"],
         slice_index=header["slice_index"],
+        frame=header["frame"],
+        frame_count=header["frame_count"],
         plane=header["plane"],
         slice_step_mm=np.array(header["across_mm"], np.float64) if world and header["across_mm"] else None,
         notes=tuple(header["notes"]),
     )
+
+
+def _file_slice(header: dict[str, Any]) -> FileSlice | None:
+    """Which part of the file this is; None of a file with one image. A frame as stored has no plane of a volume."""
+    index, count, frame = header["slice_index"], header["slice_count"], header["frame"]
+    if max(count, header["frame_count"]) < 2:
+        return None
+    if header["paged"]:
+        return FileSlice(index=index, count=count)
+    return FileSlice(plane=header["plane"], index=index, count=count, frame=frame)
+
+
+def reopen(info: ImageInfo) -> Image:
+    """The image of a record again: the same slice or frame, at the scale that was stated then. Raises InputError."""
+    scale, part = info.scale, info.file_slice
+    stated = scale if scale is not None and scale.source == "user" else None
+    if part is None:
+        return open_image(info.path, stated)
+    if part.plane is None:
+        return open_image(info.path, stated, frame=part.index)
+    return open_image(info.path, stated, frame=part.frame, plane=part.plane, index=part.index)

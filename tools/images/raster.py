@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
+from fiducial.tools.images.decoded import Decoded, DecodeError, Request, require_pixels
 from fiducial.tools.images.window import windowed_u8
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def decode_raster(file: BinaryIO, request: Request) -> Decoded:
             image = Pillow.open(file, formats=FORMATS)
             require_pixels(*image.size)
             count = int(getattr(image, "n_frames", 1))
-            image.seek(choose("frame", request.page, count))
+            page = request.page("frame", count)
+            image.seek(page)
             image.load()
         except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError) as error:
             raise DecodeError("the file is damaged or cut short; copy or export it again") from error
@@ -41,7 +42,7 @@ def decode_raster(file: BinaryIO, request: Request) -> Decoded:
         orientation = image.getexif().get(0x0112, 1)
     decoded = Decoded(image.format or "raster", shown, values, "stored value" if values is not None else None)
     decoded.orientation = orientation if orientation in range(1, 9) else 1
-    decoded.slice_count, decoded.slice_index = count, request.page
+    decoded.set_page(page, count)
     _set_scale(decoded, image.info, image.size)
     return decoded
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, require_pixels
+from fiducial.tools.images.decoded import Decoded, DecodeError, Request, require_pixels
 from fiducial.tools.images.window import windowed_u8
 from fiducial.tools.scale import MM_PER_UNIT
 
@@ -25,14 +25,15 @@ def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
     try:
         with tifffile.TiffFile(file) as tif:
             count = len(tif.pages)
-            page: Any = tif.pages[choose("page", request.page, count)]
+            number = request.page("page", count)
+            page: Any = tif.pages[number]
             require_pixels(int(page.imagewidth), int(page.imagelength))
             if page.dtype is not None and page.nbytes > MAX_PAGE_BYTES:
                 size, most = page.nbytes >> 20, MAX_PAGE_BYTES >> 20
                 raise DecodeError(f"its {size} MiB of samples are more than the limit of {most} MiB; reduce it first")
-            pixels = _pixels(file, page, request.page)
+            pixels = _pixels(file, page, number)
             decoded = _shown(page, pixels)
-            decoded.slice_count, decoded.slice_index = count, request.page
+            decoded.set_page(number, count)
             _set_scale(decoded, tif, page)
             decoded.format = "OME-TIFF" if tif.is_ome else "ImageJ TIFF" if tif.is_imagej else "TIFF"
     except (DecodeError, MemoryError):

@@ -40,6 +40,7 @@ class Volume:
     read: the values of one slice by the voxel axis across it and the index, (first, second remaining axis) or
     (…, 3) for colour. show: (h, w, 3) uint8 of such values.
     scale_refused: why spacing is not known; has_world: whether the position in the patient is.
+    frame: of a file that holds several volumes, frame_count of them, which this is; None of one alone.
     """
 
     format: str
@@ -51,6 +52,8 @@ class Volume:
     modality: str | None = None
     scale_refused: str | None = None
     has_world: bool = True
+    frame: int | None = None
+    frame_count: int = 1
     notes: list[str] = field(default_factory=list)
 
 
@@ -107,6 +110,7 @@ def cut(volume: Volume, plane: str | None, index: int | None) -> Decoded:
     decoded.orientation = display_orientation(plane, axes, along_x, along_y)
     decoded.modality, decoded.notes, decoded.plane = volume.modality, notes, plane
     decoded.slice_count, decoded.slice_index = count, index
+    decoded.frame, decoded.frame_count = volume.frame, volume.frame_count
     _set_scale(decoded, volume, (across, along_x, along_y))
     return decoded
 
