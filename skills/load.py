@@ -27,7 +27,7 @@ def load_model(base: str | None = None, adapters: Path | None = None) -> Model:
     adapters: a folder with one folder a skill; None for the ``adapters`` folder beside the base.
     Raises InputError for a base that no family recognises or that cannot be loaded.
     """
-    where = _place(base)
+    where = base_place(base)
     for family in registry().families.values():
         if family.recognises(where):
             model: Model = family.load(where, adapters)
@@ -38,8 +38,8 @@ def load_model(base: str | None = None, adapters: Path | None = None) -> Model:
     )
 
 
-def _place(base: str | None) -> Path | str:
-    """The folder or file of a base; an address as it is."""
+def base_place(base: str | None) -> Path | str:
+    """The folder or file of a base; a server's address as it is. InputError for a base that is nowhere."""
     if base is None or base == EMBEDDED:
         return embedded_folder() / "base"
     if base.startswith(("http://", "https://")):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -102,3 +103,16 @@ def recipes() -> dict[str, Recipe]:
             name = file.name.removesuffix(".json")
             found[name] = read_recipe(file.read_text(encoding="utf-8"), name)
     return found
+
+
+def recipe_named(name: str) -> Recipe:
+    """A recipe by its name, or a file of the user's own (``NAME.json``); InputError that names what there is."""
+    path = Path(name)
+    if path.suffix == ".json":
+        try:
+            return read_recipe(path.read_text(encoding="utf-8"), path.stem)
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"cannot read the recipe {path} ({error}); name one of: {', '.join(recipes())}") from None
+    if name not in recipes():
+        raise InputError(f"unknown recipe '{name}'; there is: {', '.join(recipes())}")
+    return recipes()[name]

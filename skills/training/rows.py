@@ -54,7 +54,7 @@ def rows_of(sets: Mapping[str, Iterable[Sample]], recipe: Recipe, skills: Sequen
     if missing := [skill for skill in skills if skill in owner.values() and skill not in found]:
         asked = ", ".join(task for task, skill in owner.items() if skill == missing[0])
         raise InputError(
-            f"none of the sets {', '.join(sets)} has a question for the skill '{missing[0]}' ({asked}); give another set"
+            f"none of the sets {', '.join(sets)} asks for the skill '{missing[0]}' ({asked}); give another set"
         )
     return rows
 

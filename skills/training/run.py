@@ -61,7 +61,9 @@ def spec_of(base: Path, recipe: Recipe) -> HubSpec:
     if spec is None:
         raise InputError(f"the base {base} is of no family that the recipe '{recipe.name}' trains ({known})")
     if spec.name not in recipe.families:
-        raise InputError(f"the recipe '{recipe.name}' is for {known}, not for the family '{spec.name}'; see recipes list")
+        raise InputError(
+            f"the recipe '{recipe.name}' is for {known}, not for the family '{spec.name}'; see recipes list"
+        )
     return spec
 
 

@@ -157,9 +157,7 @@ class _Balancing(TrainerCallback):
     def __init__(self, trainer: SkillTrainer) -> None:
         self.trainer = trainer
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         trainer = self.trainer
         seen = trainer.accelerator.reduce(trainer.seen.to(trainer.args.device), "sum").cpu()
         trainer.balancer.observe(seen[0], seen[1])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fiducial.skills.adapters import Manifest, adapter_folders, load_adapters, read_manifest
+from fiducial.skills.adapters import Manifest, load_adapters, read_manifests
+from fiducial.skills.bases import read_base_manifest
 from fiducial.skills.families.dialects import Dialect, dialect
 from fiducial.skills.families.hub.spec import HubSpec
 from fiducial.tools.errors import InputError
@@ -37,7 +38,7 @@ class Written:
 
 
 class HubModel:
-    """See the module's docstring. manifests: of the adapters, by skill."""
+    """See the module's docstring. manifests: of the adapter that serves each skill, by skill."""
 
     def __init__(
         self, spec: HubSpec, folder: Path, network: Any, processor: HubProcessor, manifests: Mapping[str, Manifest]
@@ -72,7 +73,7 @@ class HubModel:
     def adapter(self, skill: str) -> Iterator[None]:
         """The skill's adapter switched on; all of them off where it has none."""
         if skill in self.manifests:
-            self.network.set_adapter(skill)
+            self.network.set_adapter(self.manifests[skill].loaded_as)
             yield
         elif self.manifests:
             with self.network.disable_adapter():
@@ -109,9 +110,9 @@ class HubModel:
 
 def load_hub_model(spec: HubSpec, folder: Path, adapters: Path | None) -> HubModel:
     """Load a base folder and the adapters below ``adapters`` (or beside the base). InputError for what does not fit."""
+    read_base_manifest(folder)
     adapters = adapters or (found if (found := folder.parent / "adapters").is_dir() else None)
-    folders = adapter_folders(adapters) if adapters else {}
-    manifests = {skill: read_manifest(path) for skill, path in folders.items()}
+    manifests = read_manifests(adapters) if adapters else {}
     for skill, manifest in manifests.items():
         if manifest.family != spec.name:
             raise InputError(
@@ -126,8 +127,11 @@ def load_hub_model(spec: HubSpec, folder: Path, adapters: Path | None) -> HubMod
     return HubModel(spec, folder, network.eval(), load_processor(spec, folder, manifests), manifests)
 
 
-def load_network(spec: HubSpec, folder: Path) -> Any:
-    """The model, every weight of it from the folder's safetensors; on a GPU where there is one."""
+def load_network(spec: HubSpec, folder: Path, half: bool = True) -> Any:
+    """The model, every weight of it from the folder's safetensors; on a GPU where there is one, in half precision.
+
+    half: False keeps float32 on a GPU too, as training of all parameters needs it.
+    """
     import transformers
     from safetensors import SafetensorError
 
@@ -137,7 +141,7 @@ def load_network(spec: HubSpec, folder: Path) -> Any:
             folder,
             local_files_only=True,
             use_safetensors=True,
-            dtype="bfloat16" if on_gpu else "float32",
+            dtype="bfloat16" if on_gpu and half else "float32",
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -153,7 +157,11 @@ def load_processor(spec: HubSpec, folder: Path, manifests: Mapping[str, Manifest
     limits = {tuple((key, m.recipe.get(key)) for key in PIXEL_LIMITS) for m in manifests.values()}
     if len(limits) > 1:
         raise InputError(f"the adapters of {folder} were trained with different pixel limits; give one kind of them")
-    pixels = {key: int(value) for key, value in next(iter(limits), ()) if value is not None}
+    return processor_of(spec, folder, {key: int(value) for key, value in next(iter(limits), ()) if value is not None})
+
+
+def processor_of(spec: HubSpec, folder: Path, pixels: dict[str, int]) -> HubProcessor:
+    """The family's processor with these pixel limits. InputError where the folder lacks a part of it."""
     try:
         return spec.processor_class()(folder, pixels)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -154,7 +154,7 @@ def train(
 def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dict[str, str]) -> Manifest:
     """The manifest of an adapter that was trained here and now."""
     return Manifest(
-        skill=skill,
+        skills=(skill,),
         family="llava",
         dialect=DIALECT,
         base=base.name,

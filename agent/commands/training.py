@@ -1,0 +1,147 @@
+"""``fiducial pretrain``, ``train``, ``calibrate`` and ``recipes list``: making a base and its adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fiducial.agent.commands.data_sets import set_folder
+from fiducial.agent.commands.terminal import command_group, stdout_for_results
+from fiducial.tools.errors import InputError
+
+if TYPE_CHECKING:
+    from fiducial.skills.datasets.sample import Sample
+
+EMBEDDED = "embedded"
+Out = Annotated[Path, typer.Option(help="The folder to write to; checkpoints too.")]
+Data = Annotated[list[Path] | None, typer.Option(help="The folder that holds the data sets (bccd, hc18, …).")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A data set, as data list names it, and its folder: SET=FOLDER ($FIDUCIAL_DATA/SET by default); give it"
+        " once for each. For the embedded model: the folder that holds the sets."
+    ),
+]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many steps; the recipe's number by default.")]
+Seed = Annotated[int, typer.Option(min=0, help="The seed of everything that is drawn.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")]
+Base = Annotated[str | None, typer.Option(help="A folder or a name on the model hub; the embedded model by default.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="At most so many samples of each set.")]
+Negatives = Annotated[
+    float | None,
+    typer.Option(min=0, max=0.9, help="Ask also for structures that an image lacks: that share of the questions."),
+]
+
+recipes_app = command_group("Recipes of training: the papers' and our own.")
+
+
+def pretrain(out: Out, data: Data = None, max_steps: MaxSteps = None, seed: Seed = 0, resume: Resume = False) -> None:
+    """Train the embedded base model from its data sets and phantoms."""
+    with stdout_for_results():
+        from fiducial.skills.training.embedded.commands import pretrain as run
+
+        run(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
+
+
+def train(
+    skills: Annotated[list[str], typer.Argument(metavar="SKILL...", help="Names of skills, as skills list has them.")],
+    out: Out,
+    recipe: Annotated[str, typer.Option(help="A recipe, as recipes list prints it, or a file of your own.")] = EMBEDDED,
+    base: Base = None,
+    data: Sets = None,
+    split: Annotated[str, typer.Option(help="The split to train on.")] = "train",
+    limit: Limit = None,
+    negatives: Negatives = None,
+    max_steps: MaxSteps = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows at once, where memory is short.")] = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+) -> None:
+    """Train skills on a base: one adapter for all those named, or a new base where the recipe trains everything.
+
+    With the recipe "embedded", one adapter for each skill of the embedded model. Start it with torchrun or accelerate
+    launch for several processes: torchrun --nproc_per_node 2 -m fiducial.cli train …
+    """
+    with stdout_for_results():
+        if recipe == EMBEDDED:
+            if given := [name for name, value in (("--negatives", negatives), ("--batch-size", batch_size)) if value]:
+                raise InputError(f"the recipe 'embedded' takes no {given[0]}; leave it out")
+            from fiducial.skills.training.embedded.commands import train as run
+
+            for skill in skills:
+                run(skill, out, base, [Path(one) for one in data or []], max_steps, seed, resume)
+            return
+        from fiducial.skills.load import base_place
+        from fiducial.skills.recipes import recipe_named
+        from fiducial.skills.training.run import Plan
+        from fiducial.skills.training.run import train as run_recipe
+
+        numbers = recipe_named(recipe)
+        place = base_place(base)
+        if not isinstance(place, Path):
+            raise InputError(f"'{place}' is a server, which cannot be trained; give --base a folder or a hub name")
+        sets = {name: _samples(name, folder, split, limit, negatives) for name, folder in named_sets(data or [])}
+        plan = Plan(tuple(skills), numbers, place, sets, out, max_steps, seed, resume, batch_size)
+        folder = run_recipe(plan)
+    print(folder)
+
+
+def named_sets(given: Sequence[str]) -> list[tuple[str, Path | None]]:
+    """Names and folders of ``SET=FOLDER`` or ``SET``. InputError where none is given or a folder is not there."""
+    if not given:
+        raise InputError("name what to train on: --data SET=FOLDER, once for each set; data list prints the sets")
+    pairs = [text.partition("=") for text in given]
+    return [(name, set_folder(name, Path(folder) if folder else None)) for name, _, folder in pairs]
+
+
+def _samples(name: str, folder: Path | None, split: str, limit: int | None, negatives: float | None) -> list[Sample]:
+    """A set's annotations; pixels are read when they are asked for."""
+    from fiducial.skills.datasets.negatives import with_negatives
+    from fiducial.tools.hooks import registry
+
+    samples: list[Sample] = list(islice(registry().get("datasets", name).open(folder, split), limit))
+    if negatives:
+        labels = sorted({item.label for sample in samples for item in sample.objects})
+        samples = list(with_negatives(samples, labels, negatives))
+    return samples
+
+
+def calibrate(
+    base: Base = None,
+    adapters: Annotated[Path | None, typer.Option(help="A folder of adapters, in place of the base's own.")] = None,
+    data: Data = None,
+) -> None:
+    """Calibrate a base and its adapters on the images that were kept back from training."""
+    with stdout_for_results():
+        from fiducial.skills.training.embedded.commands import calibrate_all
+
+        calibrate_all(base, adapters, data or [])
+
+
+@recipes_app.command("list")
+def recipes_list() -> None:
+    """Print each recipe's name, the families it is for, and what it does."""
+    from fiducial.skills.recipes import recipes
+
+    width = max(map(len, recipes()))
+    for name, recipe in recipes().items():
+        print(f"{name:{width}}  {recipe.description} [{', '.join(recipe.families)}]")
+
+
+@recipes_app.command("show")
+def recipes_show(name: Annotated[str, typer.Argument(help="The recipe's name, as recipes list prints it.")]) -> None:
+    """Print a recipe: its numbers, where they are from, and which of them its source does not say."""
+    from fiducial.skills.recipes import recipe_named
+
+    print(recipe_named(name).model_dump_json(indent=2))
+
+
+def add_training_commands(app: typer.Typer) -> None:
+    """Put the commands of this file on the command line."""
+    for command in (pretrain, train, calibrate):
+        app.command()(command)
+    app.add_typer(recipes_app, name="recipes")
