@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from fiducial.agent.commands.adapters import adapters_app
 from fiducial.agent.commands.data_sets import add_data_set_commands
 from fiducial.agent.commands.derive import add_derive_command
 from fiducial.agent.commands.images import image_app
 from fiducial.agent.commands.phantoms import phantom_app
 from fiducial.agent.commands.terminal import (
     AsJson,
-    Plane,
     Frame,
+    Plane,
     Scale,
     Slice,
     command_group,
@@ -27,6 +28,7 @@ from fiducial.agent.commands.terminal import (
     require_text,
     stdout_for_results,
 )
+from fiducial.agent.commands.training import add_training_commands
 from fiducial.tools.errors import FiducialError, InputError
 
 if TYPE_CHECKING:
@@ -75,9 +77,9 @@ def ask(
     scale: Scale = None,
     plane: Plane = None,
     index: Slice = None,
+    frame: Frame = None,
     base: Base = None,
     adapters: Adapters = None,
-    frame: Frame = None,
     store: StoreFile = None,
     from_list: Annotated[
         Path | None,
@@ -262,68 +264,8 @@ def runs_show(
 
 # --- models -----------------------------------------------------------------------------------------------------------
 
-adapters_app = command_group("The adapters of a base, one for each skill.")
 app.add_typer(adapters_app, name="adapters")
-Out = Annotated[Path, typer.Option(help="The folder to write to; checkpoints too.")]
-Data = Annotated[list[Path] | None, typer.Option(help="The folder of a data set; give it once for each.")]
-MaxSteps = Annotated[int | None, typer.Option(min=1, help="Stop after so many steps; the recipe's number by default.")]
-Seed = Annotated[int, typer.Option(min=0, help="The seed of everything that is drawn.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")]
-
-
-@adapters_app.command("list")
-def adapters_list(adapters: Adapters = None) -> None:
-    """Print each adapter's name and base."""
-    from fiducial.agent.commands.adapters import manifests
-
-    for name, manifest in manifests(adapters).items():
-        print(f"{name:12}  {manifest.base}")
-
-
-@adapters_app.command("show")
-def adapters_show(
-    name: Annotated[str, typer.Argument(help="The adapter's name, as adapters list prints it.")],
-    adapters: Adapters = None,
-) -> None:
-    """Print an adapter's manifest: base, dialect, data, metrics, versions."""
-    from fiducial.agent.commands.adapters import manifest
-
-    print(manifest(name, adapters).model_dump_json(indent=2))
-
-
-@app.command()
-def pretrain(out: Out, data: Data = None, max_steps: MaxSteps = None, seed: Seed = 0, resume: Resume = False) -> None:
-    """Train the base model from its data sets and phantoms."""
-    with stdout_for_results():
-        from fiducial.skills.training.embedded.commands import pretrain as run
-
-        run(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
-
-
-@app.command()
-def train(
-    skill: Annotated[str, typer.Argument(help="The skill's name, as skills list prints it.")],
-    out: Out,
-    base: Base = None,
-    data: Data = None,
-    max_steps: MaxSteps = None,
-    seed: Seed = 0,
-    resume: Resume = False,
-) -> None:
-    """Train one skill's adapter on a base."""
-    with stdout_for_results():
-        from fiducial.skills.training.embedded.commands import train as run
-
-        run(skill, out=out, base=base, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
-
-
-@app.command()
-def calibrate(base: Base = None, adapters: Adapters = None, data: Data = None) -> None:
-    """Calibrate a base and its adapters on the images that were kept back from training."""
-    with stdout_for_results():
-        from fiducial.skills.training.embedded.commands import calibrate_all
-
-        calibrate_all(base, adapters, data or [])
+add_training_commands(app)
 
 
 @app.command(hidden=True)

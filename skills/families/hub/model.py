@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from fiducial.skills.adapters import Manifest, load_adapters, read_manifests
+from fiducial.skills.base import ALL_SKILLS
 from fiducial.skills.bases import read_base_manifest
 from fiducial.skills.families.dialects import Dialect, dialect
 from fiducial.skills.families.hub.spec import HubSpec
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from fiducial.skills.base import Model
     from fiducial.skills.families.hub.processor import HubProcessor
     from fiducial.skills.families.hub.session import HubSession
+    from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
 PIXEL_LIMITS = ("min_pixels", "max_pixels")
@@ -52,11 +54,22 @@ class HubModel:
         """Family and base."""
         return f"{self.spec.name}:{self.folder.name}"
 
+    @property
+    def skills(self) -> frozenset[str]:
+        """All of them; what a family writes only when it was trained to, where an adapter serves it."""
+        return (ALL_SKILLS - self.spec.trained_only) | set(self.manifests)
+
     def open(self, image: Image) -> HubSession:
         """A session on one image."""
         from fiducial.skills.families.hub.session import HubSession
 
         return HubSession(self, image)
+
+    def open_volume(self, stack: Stack) -> HubSession:
+        """A session on some slices of a volume, each an image of its own."""
+        from fiducial.skills.families.hub.session import HubSession
+
+        return HubSession(self, stack.middle, stack=stack)
 
     def dialect(self, skill: str) -> Dialect:
         """What the skill's adapter was trained to speak; the family's own dialect where there is none."""

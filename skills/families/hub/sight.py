@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
+from fiducial.skills.adapters import serving
+
 VISION_PARTS = ("visual", "vision_tower", "multi_modal_projector")
 
 
@@ -33,9 +35,9 @@ def seen_once(network: Any, kept: dict[str, Any], key: str) -> Iterator[None]:
 
 
 def sight_key(network: Any, skill: str) -> str:
-    """The skill where its adapter changes how the model sees, else the same for all."""
-    marked = f".{skill}." if hasattr(network, "peft_config") and skill in network.peft_config else None
-    if marked is None:
+    """The skill's adapter where that changes how the model sees, else the same for all."""
+    adapter = serving(network.peft_config, skill) if hasattr(network, "peft_config") else None
+    if adapter is None:
         return ""
-    names = (name for name, _ in network.named_parameters() if marked in name)
-    return skill if any(part in name for name in names for part in VISION_PARTS) else ""
+    names = (name for name, _ in network.named_parameters() if f".{adapter}." in name)
+    return adapter if any(part in name for name in names for part in VISION_PARTS) else ""

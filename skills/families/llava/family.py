@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fiducial.skills.adapters import load_adapters, manifest_hashes
+from fiducial.skills.bases import read_base_manifest
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
 from fiducial.skills.families.llava.calibration import Calibration
 from fiducial.skills.families.llava.dialect import DIALECT, NONE
@@ -77,6 +78,7 @@ def load_base(base: Path) -> tuple[LlavaForConditionalGeneration, PreTrainedToke
     from safetensors import SafetensorError
     from transformers import AutoTokenizer, LlavaForConditionalGeneration
 
+    read_base_manifest(base)
     try:
         model = LlavaForConditionalGeneration.from_pretrained(base, local_files_only=True, dtype="float32")
         tokenizer = AutoTokenizer.from_pretrained(base, local_files_only=True)

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
+from fiducial.skills.adapters import serving
 from fiducial.skills.base import DomainEvidence
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.processing import pixel_values
@@ -189,12 +190,13 @@ class LlavaSession:
     @contextmanager
     def _adapter(self, skill: str) -> Iterator[None]:
         """The skill's adapter switched on (or none, where it was taken out for a comparison)."""
-        name = self.swaps.get(skill, skill)
-        if name is None:
+        wanted = self.swaps.get(skill, skill)
+        if wanted is None:
             with self.model.peft.disable_adapter():
                 yield
             return
-        if name not in self.model.peft.peft_config:
-            raise InputError(f"there is no adapter for the skill '{name}'; train one with: fiducial train {name}")
+        name = serving(self.model.peft.peft_config, wanted)
+        if name is None:
+            raise InputError(f"there is no adapter for the skill '{wanted}'; train one with: fiducial train {wanted}")
         self.model.peft.set_adapter(name)
         yield

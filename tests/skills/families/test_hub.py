@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -145,72 +145,6 @@ def test_chinese_and_control_tokens_of_coordinates_survive_the_tokenizer(checkpo
         ids = processor.tokenizer(text, add_special_tokens=False)["input_ids"]
         assert processor.decode([*ids, *processor.end_ids]) == text
         assert dialect.parse(query, processor.decode(ids), to_model).target is not None
-
-
-# --- adapters ---------------------------------------------------------------------------------------------------------
-
-
-def add_adapter(folder: Path, base: Path, skill: str = "detect", **manifest: Any) -> Path:
-    """An adapter with random weights that are not zero, and its manifest; returns the folder of adapters."""
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    from fiducial.skills.adapters import Manifest, base_hash
-
-    network = loaded(base).network
-    torch.manual_seed(3)
-    trained = get_peft_model(network, LoraConfig(r=4, lora_alpha=64, target_modules=["q_proj", "v_proj"]))
-    for name, weight in trained.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.5)
-    trained.save_pretrained(str(folder / skill))
-    known = {"skill": skill, "family": "qwen2_5_vl", "dialect": "point-detect-count", "base": base.name}
-    written = Manifest.model_validate({**known, "base_sha256": base_hash(base), **manifest})
-    (folder / skill / "manifest.json").write_text(written.model_dump_json())
-    return folder
-
-
-def test_a_skill_with_an_adapter_speaks_its_dialect_and_the_others_the_base_s(
-    checkpoint: Checkpoint, tmp_path: Path, image: Image
-) -> None:
-    base = checkpoint("qwen2_5_vl")
-    adapters = add_adapter(tmp_path / "adapters", base, dialect="medvision", recipe={"max_pixels": 28 * 28 * 4})
-    model, plain = loaded(base, adapters, tokens=8), loaded(base, tokens=8)
-    assert (model.dialect("detect").name, model.dialect("count").name) == ("medvision", "qwen2.5-vl")
-    assert model.templates("detect") == "medvision"
-    target = model.open(image).stored_to_input.target
-    assert target.width * target.height <= 28 * 28 * 4 < plain.open(image).stored_to_input.target.width ** 2
-    for skill, args in (("count", SubjectArgs(structure="platelet")), ("detect", FindArgs(structure="platelet"))):
-        session = plain.open(image)
-        query = Query(task=skill, label="platelet")  # type: ignore[arg-type]
-        inputs = model.processor.encode([session.view.rgb_u8], fill("umit", query))
-        same = model.write(skill, inputs, 8).text == plain.write(skill, inputs, 8).text
-        assert same == (skill == "count")
-        assert model.open(image).perform(skill, args).text is not None
-
-
-@pytest.mark.parametrize(
-    ("manifest", "said"),
-    [
-        ({"family": "florence2"}, "florence2"),
-        ({"dialect": "esperanto"}, "esperanto"),
-        ({"base_sha256": "0" * 64}, "another base"),
-    ],
-)
-def test_an_adapter_of_another_family_base_or_dialect_is_refused(
-    manifest: dict[str, Any], said: str, checkpoint: Checkpoint, tmp_path: Path
-) -> None:
-    base = checkpoint("qwen2_5_vl")
-    with pytest.raises(InputError, match=said):
-        loaded(base, add_adapter(tmp_path / "adapters", base, **manifest))
-
-
-def test_adapters_of_different_pixel_limits_are_refused_together(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    base = checkpoint("qwen2_5_vl")
-    add_adapter(tmp_path / "adapters", base, recipe={"max_pixels": 3136})
-    add_adapter(tmp_path / "adapters", base, "count", recipe={"max_pixels": 6272})
-    with pytest.raises(InputError, match="pixel limits"):
-        loaded(base, tmp_path / "adapters")
 
 
 # --- bases that cannot be loaded --------------------------------------------------------------------------------------
