@@ -68,11 +68,18 @@ class SkillTrainer(Trainer):
         """In the order of the data set, which is shuffled itself."""
         return SequentialSampler(train_dataset if train_dataset is not None else self.train_dataset)  # type: ignore[arg-type]
 
-    def predict_logits(self, model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, Any]:
-        """Logits (B, T, V) of every place of the labels, and the model's whole output."""
-        given = inputs if not self.shifts else {k: v for k, v in inputs.items() if k != "labels"}
-        out = model(**given)
-        return out.logits, out
+    def predicted(self, model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Any]:
+        """Logits (B, T, V), the labels (B, T) that they are to predict, and the model's whole output.
+
+        Logits are made only where some row of the batch has a label: with a large vocabulary they are what costs most.
+        """
+        labels = inputs["labels"]
+        if not self.shifts:
+            out = model(**inputs)
+            return out.logits, labels, out
+        kept = (labels[:, 1:] != IGNORED).any(0).nonzero()[:, 0]
+        out = model(**{k: v for k, v in inputs.items() if k != "labels"}, logits_to_keep=kept)
+        return out.logits, labels[:, kept + 1], out
 
     def compute_loss(
         self,
@@ -83,10 +90,8 @@ class SkillTrainer(Trainer):
     ) -> Tensor | tuple[Tensor, Any]:
         """Cross-entropy of the answers' tokens, weighed by task, over the number of tokens of the optimiser step."""
         inputs = dict(inputs)
-        tasks, labels = inputs.pop("task"), inputs["labels"]
-        logits, out = self.predict_logits(model, inputs)
-        if self.shifts:
-            logits, labels = logits[:, :-1], labels[:, 1:]
+        tasks = inputs.pop("task")
+        logits, labels, out = self.predicted(model, inputs)
         flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
         losses = flat.view(labels.shape).sum(1)
         tokens = (labels != IGNORED).sum(1)
