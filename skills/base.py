@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fiducial.tools.images.image import Image
 
 TYPED_SKILLS = frozenset({"understand", "answer", "count", "detect", "point", "landmark", "explain"})
+FREE_SKILLS = frozenset({"question", "classify", "report", "size"})  # of a decoder that writes any words
+ALL_SKILLS = TYPED_SKILLS | FREE_SKILLS | {"segment", "detect_3d"}
 
 
 @dataclass(frozen=True)

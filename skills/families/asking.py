@@ -1,45 +1,35 @@
-"""The built-in skills by way of a dialect: typed arguments to a query, what the model says to a typed result."""
+"""The built-in skills by way of a dialect: typed arguments to a query, what the model says to a typed result.
+
+Finding is here; what is answered in words is in ``asking_words``.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
-from fiducial.skills.base import (
-    AnswerArgs,
-    AnswerResult,
-    CountResult,
-    ExplainArgs,
-    ExplainResult,
-    FindArgs,
-    FindResult,
-    SubjectArgs,
-)
+from fiducial.skills.base import CountResult, FindArgs, FindResult, LandmarkArgs, SubjectArgs
 from fiducial.skills.families.dialects import Dialect, Parsed
 from fiducial.skills.families.guide import Guide
 from fiducial.skills.landmarks import HEAD_LANDMARKS, regions_of_head
 from fiducial.skills.targets import (
+    Boxes3DTarget,
     BoxesTarget,
-    ChoiceTarget,
     CountTarget,
     LandmarksTarget,
     PointsTarget,
+    PolygonsTarget,
     Query,
-    TextTarget,
 )
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import FrameMap2D
-from fiducial.tools.positions import place_of
-from fiducial.tools.record import Ellipse, PointXY, Region
-from fiducial.tools.structures import DOMAIN_NAMES, structures
-
-REGION_ID = re.compile(r"R\d+")
-OTHER_KIND = "something else"
+from fiducial.tools.geometry.ellipses import ellipse_from_axes
+from fiducial.tools.record import GEOMETRY_OF_KIND, Ellipse, PointXY, Region, Scale
+from fiducial.tools.words import name_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +50,14 @@ class Asker(Protocol):
     def stored_to_input(self) -> FrameMap2D:
         """From stored pixels to the model's input."""
 
+    @property
+    def scale(self) -> Scale | None:
+        """Of the stored pixels, for prompts that state it."""
+
+    @property
+    def adapters(self) -> Collection[str]:
+        """The skills that have an adapter of their own."""
+
     def dialect(self, skill: str) -> Dialect:
         """The dialect that a skill is asked in."""
 
@@ -69,32 +67,29 @@ class Asker(Protocol):
 
 def perform(session: Asker, skill: str, args: Any) -> BaseModel:
     """Perform one of the built-in skills. InputError for one that is none of them."""
+    from fiducial.skills.families.asking_words import IN_WORDS
+
     if skill == "understand":
         return session.guide.understand(args)
-    if skill not in _PERFORM:
-        raise InputError(f"a model of this family has no skill '{skill}'; it has: {', '.join(sorted(_PERFORM))}")
-    return _PERFORM[skill](session, args)
+    known = FINDING | IN_WORDS
+    if skill not in known:
+        raise InputError(f"a model of this family has no skill '{skill}'; it has: {', '.join(sorted(known))}")
+    return known[skill](session, args)
 
 
-def answer(session: Asker, args: AnswerArgs) -> AnswerResult:
-    """Presence of a structure, or the kind of image: one choice among the words for them."""
-    structure = args.intent.structure
-    if args.intent.task == "kind" or structure is None:
-        names = {name: key for key, name in DOMAIN_NAMES.items()} | {OTHER_KIND: "other"}
-        asked = session.ask(
-            "answer", Query(task="choose", question="What is shown in this image?", options=tuple(names))
-        )
-        chosen: bool | str | None = names.get(_choice(asked))
-    else:
-        question = f"Is there any {structures()[structure].name} in this image?"
-        asked = session.ask("answer", Query(task="choose", question=question, options=("yes", "no")))
-        chosen = {"yes": True, "no": False}.get(_choice(asked))
-    return AnswerResult(value=chosen, confidence=asked.confidence, parsed=chosen is not None, text=asked.text)
+def serving(session: Asker, *skills: str) -> str:
+    """The first of these skills that has an adapter of its own; without any, the first."""
+    return next((skill for skill in skills if skill in session.adapters), skills[0])
+
+
+def label_of(args: SubjectArgs) -> str:
+    """What is looked for, in the words of the question's language."""
+    return name_of(args.structure, 1, args.language)
 
 
 def count(session: Asker, args: SubjectArgs) -> CountResult:
     """How many."""
-    asked = session.ask("count", Query(task="count", label=structures()[args.structure].name))
+    asked = session.ask("count", Query(task="count", label=label_of(args), language=args.language))
     target = asked.parsed.target
     number = target.count if isinstance(target, CountTarget) else None
     return CountResult(count=number, confidence=asked.confidence, parsed=number is not None, text=asked.text)
@@ -102,7 +97,7 @@ def count(session: Asker, args: SubjectArgs) -> CountResult:
 
 def detect(session: Asker, args: FindArgs) -> FindResult:
     """Boxes."""
-    asked = session.ask("detect", Query(task="detect", label=structures()[args.structure].name))
+    asked = session.ask("detect", Query(task="detect", label=label_of(args), language=args.language))
     target = asked.parsed.target
     boxes = [b.box_xyxy_px for b in target.boxes] if isinstance(target, BoxesTarget) else []
     return _found(session, "detect", args, asked, "box", boxes)
@@ -110,15 +105,33 @@ def detect(session: Asker, args: FindArgs) -> FindResult:
 
 def point(session: Asker, args: FindArgs) -> FindResult:
     """Points."""
-    asked = session.ask("point", Query(task="point", label=structures()[args.structure].name))
+    asked = session.ask("point", Query(task="point", label=label_of(args), language=args.language))
     target = asked.parsed.target
     points = [p.point_xy_px for p in target.points] if isinstance(target, PointsTarget) else []
     return _found(session, "point", args, asked, "point", points)
 
 
-def landmark(session: Asker, args: FindArgs) -> FindResult:
-    """The ends of the head's two axes, and the ellipse that they span."""
-    asked = session.ask("landmark", Query(task="landmark", label=", ".join(HEAD_LANDMARKS)))
+def segment(session: Asker, args: FindArgs) -> FindResult:
+    """Outlines."""
+    asked = session.ask("segment", Query(task="segment", label=label_of(args), language=args.language))
+    target = asked.parsed.target
+    outlines = [p.polygon_xy_px for p in target.polygons] if isinstance(target, PolygonsTarget) else []
+    return _found(session, "segment", args, asked, "polygon", outlines)
+
+
+def detect_3d(session: Asker, args: FindArgs) -> FindResult:
+    """Boxes in a volume: of its slices, which the session shows, and their positions, which it tells."""
+    asked = session.ask("detect_3d", Query(task="detect_3d", label=label_of(args), language=args.language))
+    target = asked.parsed.target
+    boxes = [b.box_xyzxyz_voxel for b in target.boxes] if isinstance(target, Boxes3DTarget) else []
+    return _found(session, "detect_3d", args, asked, "box_3d", boxes)
+
+
+def landmark(session: Asker, args: LandmarkArgs) -> FindResult:
+    """Named landmarks, each asked for by itself; without names the ends of the head's axes, and their ellipse."""
+    if args.names:
+        return _named(session, args)
+    asked = session.ask("landmark", Query(task="landmark", label=", ".join(HEAD_LANDMARKS), language=args.language))
     target = asked.parsed.target
     named = {m.label: m.point_xy_px for m in target.landmarks} if isinstance(target, LandmarksTarget) else {}
     regions: list[Region] = []
@@ -129,20 +142,23 @@ def landmark(session: Asker, args: FindArgs) -> FindResult:
     return FindResult(regions=regions, confidence=asked.confidence, parsed=parsed, text=asked.text)
 
 
-def explain(session: Asker, args: ExplainArgs) -> ExplainResult:
-    """Text that cites regions, from the record so far; later attempts sample."""
-    size = args.width_px, args.height_px, args.orientation
-    seen = "; ".join(f"{r.id}, {structures()[r.label].name}, {place_of(r, *size)}" for r in args.regions if _known(r))
-    question = (
-        f"The answer to a question about an image is: {args.answer.text} It rests on these regions:"
-        f" {seen or 'none'}. Say in one or two sentences why the answer holds, and name the regions by their ids."
-    )
-    asked = session.ask(
-        "explain", Query(task="explain", question=question), None if args.attempt == 1 else args.attempt
-    )
-    text = asked.parsed.target.text if isinstance(asked.parsed.target, TextTarget) else asked.text
-    cited = list(dict.fromkeys(REGION_ID.findall(text)))
-    return ExplainResult(text=text, region_ids=cited, confidence=asked.confidence)
+def _named(session: Asker, args: LandmarkArgs) -> FindResult:
+    """One question a name, as the families are trained; of several points that are written for one, none is it."""
+    regions: list[Region] = []
+    texts, confidences, parsed = [], [], True
+    step = sigma_px(session, "landmark")
+    for name in dict.fromkeys(args.names):
+        asked = session.ask("landmark", Query(task="landmark", label=name, language=args.language))
+        target = asked.parsed.target
+        found = target.landmarks if isinstance(target, LandmarksTarget) else ()
+        texts.append(asked.text)
+        confidences.append(asked.confidence)
+        parsed &= asked.parsed.complete and len(found) == 1
+        if len(found) == 1:
+            given = {"label": name, "score": asked.confidence, "sigma_px": step, "skill": "landmark"}
+            place = {"id": f"R{len(regions) + 1}", "kind": "landmark", "point_xy_px": found[0].point_xy_px}
+            regions.append(Region.model_validate(given | place))
+    return FindResult(regions=regions, confidence=min(confidences), parsed=parsed, text="\n".join(texts))
 
 
 def sigma_px(session: Asker, skill: str) -> float:
@@ -151,17 +167,11 @@ def sigma_px(session: Asker, skill: str) -> float:
 
 
 def ellipse_of_ends(ends: Sequence[PointXY]) -> Ellipse | None:
-    """The ellipse of the ends of its major and its minor axis, in that order; None where they span none.
-
-    The axes need not meet at right angles in what a model writes: the major axis gives the angle, the minor its length.
-    """
-    (ax, ay), (bx, by), (cx, cy), (dx, dy) = ends
-    major, minor = math.hypot(bx - ax, by - ay) / 2, math.hypot(dx - cx, dy - cy) / 2
-    if not (major > 0 and minor > 0):
+    """``ellipse_from_axes`` of the two ends of each axis; None where a model wrote one that has no length."""
+    try:
+        return ellipse_from_axes(ends[:2], ends[2:])
+    except ValueError:
         return None
-    center = ((ax + bx + cx + dx) / 4, (ay + by + cy + dy) / 4)
-    angle_deg = math.degrees(math.atan2(by - ay, bx - ax)) % 180
-    return Ellipse(center_xy_px=center, semi_major_px=major, semi_minor_px=minor, angle_deg=angle_deg)
 
 
 def _found(
@@ -169,11 +179,11 @@ def _found(
     skill: str,
     args: FindArgs,
     asked: Asked,
-    kind: Literal["box", "point"],
-    places: Sequence[tuple[float, ...]],
+    kind: Literal["box", "point", "polygon", "box_3d"],
+    places: Sequence[tuple[Any, ...]],
 ) -> FindResult:
     """Regions in the order of the text; where a number was asked for, no more than that."""
-    field = {"box": "box_xyxy_px", "point": "point_xy_px"}[kind]
+    field = GEOMETRY_OF_KIND[kind]
     common = {"label": args.structure, "kind": kind, "score": asked.confidence, "skill": skill}
     step = sigma_px(session, skill)
     regions = [
@@ -183,20 +193,11 @@ def _found(
     return FindResult(regions=regions, confidence=asked.confidence, parsed=asked.parsed.complete, text=asked.text)
 
 
-def _choice(asked: Asked) -> str:
-    target = asked.parsed.target
-    return target.choice if isinstance(target, ChoiceTarget) else ""
-
-
-def _known(region: Region) -> bool:
-    return region.label in structures() and region.parent_id is None
-
-
-_PERFORM: dict[str, Callable[[Any, Any], BaseModel]] = {
-    "answer": answer,
+FINDING: dict[str, Callable[[Any, Any], BaseModel]] = {
     "count": count,
     "detect": detect,
     "point": point,
+    "segment": segment,
+    "detect_3d": detect_3d,
     "landmark": landmark,
-    "explain": explain,
 }

@@ -18,26 +18,28 @@ import math
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel
 
-from fiducial.skills.base import DomainEvidence, Model
+from fiducial.skills.base import ALL_SKILLS, DomainEvidence, Model
 from fiducial.skills.families.asking import Asked, perform
 from fiducial.skills.families.dialects import Dialect, dialect
 from fiducial.skills.families.guide import Guide
-from fiducial.skills.families.view import View, view_of
+from fiducial.skills.families.view import View, shown, told_slices, view_of
 from fiducial.skills.targets import Query
 from fiducial.skills.templates import fill
 from fiducial.tools.errors import InputError, TransientError
 from fiducial.tools.frames import FrameMap2D, resize_map
 from fiducial.tools.hooks import FamilySpec
+from fiducial.tools.record import Scale
 
 if TYPE_CHECKING:
+    from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
 DIALECT = "openai-compatible"
@@ -118,6 +120,8 @@ class ServerModel:
     adapters: dict[str, str] = field(default_factory=dict)
     guide: Model | None = None
 
+    skills: ClassVar[frozenset[str]] = ALL_SKILLS
+
     @property
     def name(self) -> str:
         """Family and the model's own name; not the address."""
@@ -127,12 +131,22 @@ class ServerModel:
         """A session on one image."""
         return ServerSession(self, image)
 
+    def open_volume(self, stack: Stack) -> ServerSession:
+        """A session on some slices of a volume."""
+        return ServerSession(self, stack.middle, stack=stack)
+
 
 class ServerSession:
     """One image, sent with every question: whether it is encoded once is the server's affair."""
 
-    def __init__(self, model: ServerModel, image: Image, window_xyxy_px: Sequence[float] | None = None) -> None:
-        self.model, self.image, self.window_xyxy_px = model, image, window_xyxy_px
+    def __init__(
+        self,
+        model: ServerModel,
+        image: Image,
+        window_xyxy_px: Sequence[float] | None = None,
+        stack: Stack | None = None,
+    ) -> None:
+        self.model, self.image, self.window_xyxy_px, self.stack = model, image, window_xyxy_px, stack
         self.guide = Guide(image, model.guide)
         self.takes_logprobs = True
 
@@ -148,18 +162,32 @@ class ServerSession:
         return self.view.stored_to_view.then(resize_map(width, height, width, height))
 
     @cached_property
-    def _picture(self) -> str:
-        """The view as a PNG in a data address: pixels alone, no header of the file."""
+    def _pictures(self) -> list[dict[str, Any]]:
+        """What is shown, as PNG in data addresses: pixels alone, no header of the file."""
         from PIL import Image as PILImage
 
-        file = io.BytesIO()
-        PILImage.fromarray(self.view.rgb_u8.copy()).save(file, "PNG")
-        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+        parts = []
+        for rgb_u8 in shown(self.view, self.stack):
+            file = io.BytesIO()
+            PILImage.fromarray(rgb_u8.copy()).save(file, "PNG")
+            address = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+            parts.append({"type": "image_url", "image_url": {"url": address}})
+        return parts
 
     @property
     def domain(self) -> DomainEvidence:
         """What kind of image this is, as the embedded model sees it."""
         return self.guide.domain
+
+    @property
+    def scale(self) -> Scale | None:
+        """Of the stored pixels."""
+        return self.image.info.scale
+
+    @property
+    def adapters(self) -> Collection[str]:
+        """The skills that a model is named for."""
+        return self.model.adapters
 
     def dialect(self, skill: str) -> Dialect:
         """JSON as the prompt asks for."""
@@ -168,8 +196,9 @@ class ServerSession:
     def ask(self, skill: str, query: Query, seed: int | None = None) -> Asked:
         """One chat completion."""
         spoken = self.dialect(skill)
+        query = told_slices(query, self.stack)
         prompt = fill(spoken.templates, query, self.stored_to_input)
-        content = [{"type": "image_url", "image_url": {"url": self._picture}}, {"type": "text", "text": prompt}]
+        content = [*self._pictures, {"type": "text", "text": prompt}]
         body: dict[str, Any] = {
             "model": self.model.adapters.get(skill, self.model.model),
             "messages": [{"role": "user", "content": content}],

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fiducial.skills.stack import Stack
+from fiducial.skills.targets import Query
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import FrameMap2D, crop_map
 from fiducial.tools.images.image import Image
@@ -38,3 +40,16 @@ def view_of(
         raise InputError(f"a crop of {x1 - x0}×{y1 - y0} px is too small; use at least {LEAST_PX}×{LEAST_PX}")
     window = (x0, y0, x1, y1)
     return View(image.rgb_u8[y0:y1, x0:x1], image.stored_to_display.then(crop_map(window)), window)
+
+
+def shown(view: View, stack: Stack | None) -> list[np.ndarray]:
+    """The pictures that a model is given: the view, or every slice of a stack, in order, as displayed."""
+    return [view.rgb_u8] if stack is None else [image.rgb_u8 for image in stack.slices]
+
+
+def told_slices(query: Query, stack: Stack | None) -> Query:
+    """The query with which slices of how many it is about, where it is about a stack."""
+    if stack is None:
+        return query
+    told = {"image_count": len(stack.slices), "slices": stack.indices, "slice_count": stack.count}
+    return query.model_copy(update=told)

@@ -21,6 +21,7 @@ from fiducial.tools.record import Part
 
 FIELDS = {"label", "question", "options", "quantities", "unit", "pixel_width_mm", "pixel_height_mm"}
 _OPTION_FIELDS = {"index", "option"}
+_SLICE_FIELDS = {"slices", "count"}
 
 Pool = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 
@@ -30,7 +31,7 @@ class TemplateSet(Part):
 
     prompts: by task and language, wordings with ``${field}`` of FIELDS; formats: a sentence that follows the wording;
     option: how one option of a choice is written, with ``${index}`` from 0; task_tokens: words that a tokenizer must
-    know as one token each.
+    know as one token each; slices: a sentence that tells which slices of a volume the images are.
     """
 
     name: str
@@ -41,12 +42,14 @@ class TemplateSet(Part):
     task_tokens: tuple[str, ...] = ()
     prompts: dict[PromptTask, dict[Language, Pool]]
     formats: dict[PromptTask, dict[Language, str]]
+    slices: dict[Language, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known_fields(self) -> Self:
         texts = [text for pools in self.prompts.values() for pool in pools.values() for text in pool]
         texts += [text for sentences in self.formats.values() for text in sentences.values()]
-        for text, known in [*((text, FIELDS) for text in texts), (self.option, _OPTION_FIELDS)]:
+        told = [(text, _SLICE_FIELDS) for text in self.slices.values()]
+        for text, known in [*((text, FIELDS) for text in texts), (self.option, _OPTION_FIELDS), *told]:
             template = Template(text)
             if not template.is_valid():
                 raise ValueError(f"a lone $ in '{text}'")
@@ -116,7 +119,19 @@ def fill(name: str, query: Query, to_model: FrameMap2D | None = None, variant: i
         if values.get(field) is None:
             need = "a scale and the map to the model's input" if field.startswith("pixel") else f"a value for '{field}'"
             raise InputError(f"the template '{name}' for '{query.task}' needs {need}; the query has none")
-    return Template(text).substitute(values)
+    return _told_slices(chain, query) + Template(text).substitute(values)
+
+
+def _told_slices(chain: list[TemplateSet], query: Query) -> str:
+    """Which slices of a volume the images are, before all else; empty for other queries."""
+    if not query.slices:
+        return ""
+    tables = [each.slices for each in chain if each.slices]
+    sentence = next((table.get(query.language) or table["en"] for table in tables), None)
+    if sentence is None:
+        return ""
+    values = {"slices": ", ".join(map(str, query.slices)), "count": str(query.slice_count or len(query.slices))}
+    return Template(sentence).substitute(values) + " "
 
 
 def _chain(name: str) -> list[TemplateSet]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,24 +13,35 @@ from fiducial.skills.families.asking import Asked, perform
 from fiducial.skills.families.dialects import Dialect
 from fiducial.skills.families.guide import Guide
 from fiducial.skills.families.hub.sight import seen_once, sight_key
-from fiducial.skills.families.view import View, view_of
+from fiducial.skills.families.view import View, shown, told_slices, view_of
 from fiducial.skills.targets import Query
 from fiducial.skills.templates import fill
 from fiducial.tools.frames import FrameMap2D
 from fiducial.tools.images.image import Image
+from fiducial.tools.record import Scale
 
 if TYPE_CHECKING:
     from fiducial.skills.families.hub.model import HubModel
+    from fiducial.skills.stack import Stack
 
 MAX_NEW_TOKENS = {"choose": 64, "count": 64, "answer": 128, "explain": 256, "report": 512}
 MAX_NEW_TOKENS_OF_LISTS = 1024
 
 
 class HubSession:
-    """See the module's docstring. window_xyxy_px: the part of the displayed image to look at; None for all of it."""
+    """See the module's docstring. window_xyxy_px: the part of the displayed image to look at; None for all of it.
 
-    def __init__(self, model: HubModel, image: Image, window_xyxy_px: Sequence[float] | None = None) -> None:
-        self.model, self.image, self.window_xyxy_px = model, image, window_xyxy_px
+    stack: a volume's slices, of which ``image`` is one, to be looked at in its place.
+    """
+
+    def __init__(
+        self,
+        model: HubModel,
+        image: Image,
+        window_xyxy_px: Sequence[float] | None = None,
+        stack: Stack | None = None,
+    ) -> None:
+        self.model, self.image, self.window_xyxy_px, self.stack = model, image, window_xyxy_px, stack
         self.guide = Guide(image, model.guide)
         self._kept: dict[str, Any] = {}
 
@@ -50,6 +61,16 @@ class HubSession:
         """What kind of image this is, as the embedded model sees it."""
         return self.guide.domain
 
+    @property
+    def scale(self) -> Scale | None:
+        """Of the stored pixels."""
+        return self.image.info.scale
+
+    @property
+    def adapters(self) -> Collection[str]:
+        """The skills that have an adapter."""
+        return self.model.manifests
+
     def dialect(self, skill: str) -> Dialect:
         """The dialect that a skill is asked in."""
         return self.model.dialect(skill)
@@ -57,11 +78,13 @@ class HubSession:
     def ask(self, skill: str, query: Query, seed: int | None = None) -> Asked:
         """One question to the model in the skill's dialect: prompt, text, and what the text says."""
         harmless = self.model.processor.harmless
-        safe = query.model_copy(
-            update={name: harmless(said) for name in ("label", "question") if (said := getattr(query, name))}
-        )
+        words: dict[str, Any] = {
+            name: harmless(said) for name in ("label", "question") if (said := getattr(query, name))
+        }
+        query = told_slices(query, self.stack)
+        safe = query.model_copy(update=words | {"options": tuple(map(harmless, query.options))})
         prompt = fill(self.model.templates(skill), safe, self.stored_to_input)
-        inputs = self.model.processor.encode([self.view.rgb_u8], prompt)
+        inputs = self.model.processor.encode(shown(self.view, self.stack), prompt)
         limit = MAX_NEW_TOKENS.get(query.task, MAX_NEW_TOKENS_OF_LISTS)
         network = self.model.network
         with seen_once(network, self._kept, sight_key(network, skill)):

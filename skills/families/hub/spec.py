@@ -18,7 +18,8 @@ EMBEDDED_TOWER = "fiducial_tower"
 class HubSpec:
     """model_type: as config.json names it; model_class: in transformers; dialect: spoken where no adapter says another.
 
-    processor: ``module:class`` below this package, imported when a model is loaded.
+    processor: ``module:class`` below this package, imported when a model is loaded. trained_only: skills that a base
+    of the family performs with an adapter alone.
     """
 
     name: str
@@ -27,6 +28,7 @@ class HubSpec:
     model_class: str
     dialect: str
     processor: str
+    trained_only: frozenset[str] = frozenset()
 
     def recognises(self, base: Any) -> bool:
         """Whether a folder's config.json is of this model type (and is not the embedded model, a LLaVA of its own)."""
@@ -84,6 +86,8 @@ HUB_SPECS = (
         "Florence2ForConditionalGeneration",
         "florence-2",
         "florence2:FlorenceProcessor",
+        # It answers task tokens, not questions, and looks at one image.
+        frozenset({"question", "classify", "report", "size", "detect_3d"}),
     ),
     HubSpec(
         "gemma3",
