@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 STACKED = ("pixel_values", "image_grid_thw")  # of a row's images, one after the other; all else is padded
+NUMBERS = ("task", "image")  # one a row
 PADDING = {"labels": IGNORED, "attention_mask": 0}
 MARGIN = 0.12  # the widest border that augmentation puts beside an image, as a share of its side
 
@@ -102,6 +103,12 @@ class Epochs(Dataset[dict[str, Any]]):
         """The tasks of the mixture, in a fixed order."""
         return tuple(sorted({row.task for row in self.rows}))
 
+    @cached_property
+    def images(self) -> dict[str, int]:
+        """A number for each image, by its set and name."""
+        names = dict.fromkeys(image_of(row) for row in self.rows)
+        return {name: number for number, name in enumerate(names)}
+
     def row(self, index: int) -> tuple[Row, int]:
         """The row at an index, and its epoch."""
         epoch, place = divmod(index, len(self.rows))
@@ -110,15 +117,21 @@ class Epochs(Dataset[dict[str, Any]]):
         return self._ordered[1][place], epoch
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Tensors of a row, and the number of its task."""
+        """Tensors of a row, and the numbers of its task and image."""
         row, epoch = self.row(index)
-        return {**self.encoder.encode(row, epoch), "task": self.tasks.index(row.task)}
+        numbers = {"task": self.tasks.index(row.task), "image": self.images[image_of(row)]}
+        return {**self.encoder.encode(row, epoch), **numbers}
+
+
+def image_of(row: Row) -> str:
+    """The name of a row's image in the whole mixture."""
+    return f"{row.id.partition('/')[0]}/{row.sample.image_name}"
 
 
 def collate(rows: Sequence[Mapping[str, Any]], pad_id: int) -> dict[str, Tensor]:
     """Batches of one to one batch: sequences padded at their end, images one after the other."""
-    batch = {"task": torch.tensor([row["task"] for row in rows])}
-    for name in dict.fromkeys(key for row in rows for key in row if key != "task"):
+    batch = {name: torch.tensor([row[name] for row in rows]) for name in NUMBERS if name in rows[0]}
+    for name in dict.fromkeys(key for row in rows for key in row if key not in NUMBERS):
         tensors = [row[name] for row in rows if name in row]
         if name in STACKED:
             batch[name] = torch.cat(tensors)

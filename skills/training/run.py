@@ -21,10 +21,12 @@ from fiducial.skills.families.hub.processor import HubProcessor
 from fiducial.skills.families.hub.spec import HUB_SPECS, HubSpec
 from fiducial.skills.recipes import Recipe
 from fiducial.skills.training.balance import Balancer
+from fiducial.skills.training.checkpoint import written_whole
 from fiducial.skills.training.encoding import Encoder, Epochs, collate
+from fiducial.skills.training.features import Features, frozen_vision
 from fiducial.skills.training.networks import save_adapter, save_base, trainable
 from fiducial.skills.training.rows import Row, rows_of
-from fiducial.skills.training.trainer import SkillTrainer, newest_complete
+from fiducial.skills.training.trainer import SkillTrainer, newest_complete, step_of
 from fiducial.tools.errors import InputError
 
 WORK = "work"
@@ -70,10 +72,15 @@ def spec_of(base: Path, recipe: Recipe) -> HubSpec:
 def train(plan: Plan) -> Path:
     """Train, and save an adapter (``out/adapters/NAME``) or a base (``out/base``). Returns its folder."""
     recipe, spec = plan.recipe, spec_of(plan.base, plan.recipe)
-    begun = plan.work.exists() and not plan.resume
-    if begun and os.environ.get("RANK", "0") == "0":
+    first = os.environ.get("RANK", "0") == "0"  # of several processes
+    if first and plan.work.exists() and not plan.resume:
         raise InputError(f"{plan.work} holds an earlier run; give --resume to go on with it, or another --out")
     rows = rows_of(plan.sets, recipe, plan.skills)
+    folder = folder_of(plan)
+    if finished(plan, folder, len(rows)):
+        if first:
+            print(f"this run is finished; its result is in {folder}")
+        return folder
     set_seed(plan.seed)
     processor = processor_of(spec, plan.base, pixel_limits(recipe))
     spoken = dialect(recipe.dialects.get(spec.name, spec.dialect))
@@ -81,16 +88,26 @@ def train(plan: Plan) -> Path:
     network = trainable(load_network(spec, plan.base, half=recipe.lora is not None), recipe)
     trainer = trainer_of(plan, network, processor, encoder, rows)
     fit(trainer, plan)
-    made = plan.out / ("adapters" if recipe.lora else "base")
-    folder = made / "+".join(plan.skills) if recipe.lora else made
     if trainer.is_world_process_zero():
         trained = trainer.accelerator.unwrap_model(trainer.model)
-        if recipe.lora:
-            save_adapter(trained, folder, manifest_of(plan, spec, spoken.name, encoder.templates, rows))
-        else:
-            save_base(trained, plan.base, folder)
+        with written_whole(folder, plan.work) as aside:
+            if recipe.lora:
+                save_adapter(trained, aside, manifest_of(plan, spec, spoken.name, encoder.templates, rows))
+            else:
+                save_base(trained, plan.base, aside)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def folder_of(plan: Plan) -> Path:
+    """Where the result of a plan goes."""
+    return plan.out / "adapters" / "+".join(plan.skills) if plan.recipe.lora else plan.out / "base"
+
+
+def finished(plan: Plan, folder: Path, rows: int) -> bool:
+    """Whether an earlier run of the plan went to its end, its result saved."""
+    newest = newest_complete(plan.work)
+    return folder.exists() and newest is not None and step_of(newest) >= steps_of(plan, rows)
 
 
 def pixel_limits(recipe: Recipe) -> dict[str, int]:
@@ -152,6 +169,7 @@ def trainer_of(
         args=arguments,
         train_dataset=data,
         data_collator=lambda batch: collate(batch, pad_id),
+        features=Features(network) if frozen_vision(network) and not recipe.augment else None,
         balancer=Balancer(recipe.balance, data.tasks, window=max(1, steps // 20)),
     )
 

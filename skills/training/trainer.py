@@ -6,8 +6,8 @@ Everything else is Trainer's own, so that ``torchrun`` and ``accelerate launch``
 from __future__ import annotations
 
 import json
-import os
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from torch.utils.data import SequentialSampler
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from fiducial.skills.training.balance import Balancer
+from fiducial.skills.training.checkpoint import WRITING, put, remove, sweep
 from fiducial.skills.training.encoding import IGNORED
+from fiducial.skills.training.features import Features
 
-BALANCE, STATE, WRITING = "balance.json", "trainer_state.json", ".writing"
+BALANCE, STATE = "balance.json", "trainer_state.json"
 KEPT = 2
 
 
@@ -35,24 +37,17 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
 
 
-def sync(folder: Path) -> None:
-    """Have everything below a folder on the disk, and the folder's own list of names."""
-    for path in [*folder.rglob("*"), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 class SkillTrainer(Trainer):
-    """See the module's docstring. Batches hold ``task`` (B,), each row's task as a number of the balancer's."""
+    """See the module's docstring. Batches hold ``task`` (B,), each row's task as a number of the balancer's.
+
+    features: where the vision tower is frozen and nothing augments; batches then hold ``image`` (B,), each row's image.
+    """
 
     loss_is_scaled_for_ga = True  # by the number of tokens of the whole optimiser step, in ``compute_loss``
 
-    def __init__(self, *, balancer: Balancer, **named: Any) -> None:
+    def __init__(self, *, balancer: Balancer, features: Features | None = None, **named: Any) -> None:
         super().__init__(**named)
-        self.balancer = balancer
+        self.balancer, self.features = balancer, features
         self.seen = torch.zeros(2, len(balancer.tasks))  # of this optimiser step: sums of losses, tokens
         self.model_accepts_loss_kwargs = True  # so that the tokens of the optimiser step are counted
         self._loss_shifts_labels = self.shifts
@@ -90,8 +85,10 @@ class SkillTrainer(Trainer):
     ) -> Tensor | tuple[Tensor, Any]:
         """Cross-entropy of the answers' tokens, weighed by task, over the number of tokens of the optimiser step."""
         inputs = dict(inputs)
-        tasks = inputs.pop("task")
-        logits, labels, out = self.predicted(model, inputs)
+        tasks, images = inputs.pop("task"), inputs.pop("image", None)
+        looking = nullcontext() if self.features is None else self.features.given(images, inputs)
+        with looking:
+            logits, labels, out = self.predicted(model, inputs)
         flat = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none")
         losses = flat.view(labels.shape).sum(1)
         tokens = (labels != IGNORED).sum(1)
@@ -122,13 +119,10 @@ class SkillTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             (aside / name / BALANCE).write_text(json.dumps(self.balancer.state()), encoding="utf-8")
-            sync(aside)
-            if (run / name).exists():  # a run that was taken up from an earlier checkpoint comes by again
-                _remove(run / name)
-            (aside / name).rename(run / name)
-            sync(run)
+            put(aside / name, run / name)
+            shutil.rmtree(aside)
             for old in sorted(run.glob("checkpoint-*"), key=step_of)[:-KEPT]:
-                _remove(old)
+                remove(old, run)
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
@@ -137,30 +131,29 @@ class SkillTrainer(Trainer):
         Trainer's own loads a whole model by the names in the file, which ``save_pretrained`` has changed, and only
         warns that it found none: the run would go on from fresh weights.
         """
-        kept = Path(resume_from_checkpoint) / BALANCE
-        if kept.is_file():
-            self.balancer.restore(json.loads(kept.read_text(encoding="utf-8")))
         inner: Any = self.model
-        if hasattr(inner, "peft_config"):
+        if hasattr(inner, "peft_config") or self.is_fsdp_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         saved = type(inner).from_pretrained(resume_from_checkpoint, local_files_only=True, dtype=inner.dtype)
         inner.load_state_dict(saved.state_dict())
 
-
-def _remove(folder: Path) -> None:
-    """Delete a checkpoint; renamed first, so that half of one is never taken for a whole one."""
-    away = folder.with_name(f".old-{folder.name}")
-    shutil.rmtree(away, ignore_errors=True)
-    folder.rename(away)
-    shutil.rmtree(away)
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """The optimiser's state, and the balancer's."""
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if checkpoint is not None and (kept := Path(checkpoint) / BALANCE).is_file():
+            self.balancer.restore(json.loads(kept.read_text(encoding="utf-8")))
 
 
 class _Balancing(TrainerCallback):
-    """After each optimiser step: the balancer sees what each task lost, over all processes."""
+    """After each optimiser step the balancer sees what each task lost, over all processes."""
 
     def __init__(self, trainer: SkillTrainer) -> None:
         self.trainer = trainer
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if args.should_save:
+            sweep(Path(str(args.output_dir)))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         trainer = self.trainer
