@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image as PILImage
 from PIL import ImageDraw, ImageFilter, ImageFont
 
-from fiducial.skills.datasets.bccd import read_rgb, read_split
+from fiducial.skills.datasets.pictures import read_picture
 from fiducial.skills.datasets.sample import Sample
+from fiducial.skills.datasets.splits import read_split
 
 WIDTH_PX, HEIGHT_PX = 480, 360
 
@@ -117,4 +118,4 @@ def real(root: Path, split: str) -> Iterator[Sample]:
         for stem in read_split(root / name, split):
             path = files.get(Path(stem).stem)
             if path is not None:
-                yield Sample(f"{name}/{stem}", stem, "other", partial(read_rgb, path))
+                yield Sample(f"{name}/{stem}", stem, "other", partial(read_picture, path))

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image as PILImage
 from skimage.measure import label, regionprops
 
-from fiducial.skills.datasets.bccd import read_rgb, read_split
+from fiducial.skills.datasets.pictures import read_picture
 from fiducial.skills.datasets.sample import Object, Sample
+from fiducial.skills.datasets.splits import read_split
 from fiducial.tools.geometry.ellipses import ellipse_box
 from fiducial.tools.record import Ellipse, Scale
 
@@ -47,7 +48,7 @@ def open_hc18(root: Path, split: str) -> Iterator[Sample]:
             id=name,
             group=name.split("_")[0],
             kind="head_ultrasound",
-            pixels=partial(read_rgb, root / "images" / name),
+            pixels=partial(read_picture, root / "images" / name),
             objects=(Object("head", ellipse_box(ellipse), ellipse),),
             scale=Scale(row_mm=mm_per_px[name], column_mm=mm_per_px[name], source="user"),
         )

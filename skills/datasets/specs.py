@@ -23,7 +23,7 @@ def _reader(module: str, function: str) -> Callable[[Path, str], Iterator[Sample
 
 # name: (reader's file, its function, description)
 READERS: dict[str, tuple[str, str, str]] = {
-    "bccd": ("voc", "open_bccd", "Blood smears: boxes of red cells, white cells and platelets (BCCD, MIT)"),
+    "bccd": ("bccd", "open_bccd", "Blood smears: boxes of red cells, white cells and platelets (BCCD, MIT)"),
     "hc18": ("hc18", "open_hc18", "Fetal head ultrasound: the head's ellipse and circumference (HC18, CC BY 4.0)"),
     "phantoms": ("phantoms", "open_phantoms", "Phantoms of blood smears and fetal heads, drawn with exact truth"),
     "dsb2018": (

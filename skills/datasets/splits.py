@@ -60,6 +60,16 @@ def listed_names(root: Path, split: str) -> list[str] | None:
     return None
 
 
+def read_split(root: Path, split: str) -> list[str]:
+    """The names in ``split.txt``, one a line. Raises InputError where there is no such list."""
+    names = listed_names(root, split)
+    if names is None:
+        raise InputError(
+            f"{root / f'{split}.txt'} is missing; give the folder of the data set that holds its {split}.txt"
+        )
+    return names
+
+
 def require_split(split: str, names: Mapping[str, str] | Iterable[str], what: str) -> str:
     """The set's own name of a split. Raises InputError naming those that the set has."""
     table = names if isinstance(names, Mapping) else {name: name for name in names}

@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from fiducial.skills.datasets.bccd import LABELS
 from fiducial.skills.datasets.objects import RawBox, Size, sound_objects
 from fiducial.skills.datasets.pictures import read_named
 from fiducial.skills.datasets.sample import Object, Problem, Sample
-from fiducial.skills.datasets.splits import listed_names
+from fiducial.skills.datasets.splits import read_split
 from fiducial.tools.errors import InputError
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
@@ -62,7 +61,7 @@ def read_voc(path: Path, labels: Mapping[str, str] | None = None) -> tuple[tuple
 def _names(root: Path, split: str) -> list[str]:
     for folder in (root / "ImageSets" / "Main", root):
         if (folder / f"{split}.txt").is_file():
-            return listed_names(folder, split) or []
+            return read_split(folder, split)
     raise InputError(
         f"{root / f'{split}.txt'} is missing, and so is ImageSets/Main/{split}.txt; name the split's images"
     )
@@ -74,8 +73,3 @@ def open_voc(root: Path, split: str, labels: Mapping[str, str] | None = None, ki
         objects, problems = read_voc(root / "Annotations" / f"{stem}.xml", labels)
         pixels = partial(read_named, root / "JPEGImages", stem)
         yield Sample(stem, stem, kind, pixels, objects, split=split, problems=problems)
-
-
-def open_bccd(root: Path, split: str) -> Iterator[Sample]:
-    """Stream BCCD's blood smears: red cells, white cells, platelets. No scale in the files."""
-    yield from open_voc(root, split, LABELS, "blood_smear")

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from scipy.special import ellipe
 
-from fiducial.skills.datasets.bccd import open_bccd, read_boxes
+from fiducial.skills.datasets.bccd import LABELS, open_bccd
 from fiducial.skills.datasets.distractors import draw_distractor, drawn, real
 from fiducial.skills.datasets.hc18 import ellipse_of_mask, open_hc18
 from fiducial.skills.datasets.phantoms import open_phantoms, sample_of
 from fiducial.skills.datasets.sample import Sample, held_out
+from fiducial.skills.datasets.voc import read_voc
 from fiducial.skills.training.embedded.corpus import corpus
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import registry
 
-VOC = """<annotation>
+VOC = """<annotation><size><width>640</width><height>480</height></size>
 <object><name>WBC</name><bndbox><xmin>260</xmin><ymin>177</ymin><xmax>491</xmax><ymax>376</ymax></bndbox></object>
 <object><name>RBC</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>78</xmax><ymax>90</ymax></bndbox></object>
 <object><name>RBC</name><bndbox><xmin>0</xmin><ymin>0</ymin><xmax>0</xmax><ymax>0</ymax></bndbox></object>
@@ -38,7 +39,7 @@ def circumference_mm(sample: Sample) -> float:
 
 def test_voc_boxes_become_corner_coordinates_and_empty_ones_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(VOC)
-    found = [(o.label, o.box_xyxy_px) for o in read_boxes(tmp_path / "a.xml")]
+    found = [(o.label, o.box_xyxy_px) for o in read_voc(tmp_path / "a.xml", LABELS)[0]]
     assert found == [("white_cell", (259, 176, 491, 376)), ("red_cell", (0, 0, 78, 90))]
 
 

@@ -373,7 +373,18 @@ def test_a_user_s_own_table_adds_and_replaces(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"a": 1}', '{"a": {"long_axis_mm": [9, 1], "source": "x"}}', '{"a": {"long_axis_mm": [1, 9]}}']
+    "text",
+    [
+        "",
+        "[]",
+        '{"a": 1}',
+        '{"a": {"long_axis_mm": [0, 9], "source": "x"}}',
+        '{"a": {"long_axis_mm": [1, 1e999], "source": "x"}}',
+        '{"a": {"long_axis_mm": [1, 9], "source": ""}}',
+        '{"a": {"long_axis_cm": [1, 9], "source": "x"}}',
+        '{"a": {"long_axis_mm": [9, 1], "source": "x"}}',
+        '{"a": {"long_axis_mm": [1, 9]}}',
+    ],
 )
 def test_a_table_that_is_none_gets_one_sentence(tmp_path, monkeypatch, text):
     table = tmp_path / "bad.json"
@@ -395,3 +406,6 @@ def test_every_plausible_size_has_a_source():
     for row in table.values():
         assert 0 < row["long_axis_mm"][0] < row["long_axis_mm"][1]
         assert re.search(r"\b(?:19|20)\d\d\b", row["source"])
+        assert re.search(
+            r"mean|median|range|usual|definition|limits|average|no published", row["source"], re.IGNORECASE
+        )

@@ -13,11 +13,10 @@ from fiducial.tools.derive.label_volume import LabelVolume
 from fiducial.tools.derive.moments import PlaneFits, axis_sums, plane_fits
 from fiducial.tools.frames import FrameMap3D
 from fiducial.tools.images.volume import PLANES, anatomical_axes
+from fiducial.tools.metrics.size_classes import size_class
 
 Mask = NDArray[np.bool_]
 MOST_LABELS = 1 << 16
-# Relative size of a box in its slice, the classes by which MedVision (arXiv 2511.18676) reports detection.
-SIZE_CLASSES = ((0.05, "small"), (0.10, "medium"), (float("inf"), "large"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +150,6 @@ def _greatest(
     axes = mask_recist_axes(cut.T if x < y else cut, plane.row_mm, plane.column_mm)
     assert axes is not None
     return index, axes
-
-
-def size_class(share: float) -> str:
-    """The class of a box by its share of the slice: small below 5 %, medium to 10 %, large."""
-    return next(name for limit, name in SIZE_CLASSES if share < limit)
 
 
 def slice_rows(fits: LabelFits, planes: Mapping[str, Plane]) -> Iterator[dict[str, Any]]:

@@ -81,9 +81,10 @@ def normalised_radius(ellipse: Ellipse, points_xy_px: ArrayLike) -> Floats:
 
 
 def ellipse_from_axes(major_px: Sequence[Sequence[float]], minor_px: Sequence[Sequence[float]]) -> Ellipse:
-    """The ellipse of four axis ends: two of the major axis, two of the minor, in any order.
+    """The ellipse of four axis ends: two of the one axis, two of the other; which is the major one does not matter.
 
-    Centre: mean of the four; semi-axes: half the two distances; direction: that of the longer.
+    Centre: mean of the four; semi-axes: half the two distances; direction: that of the longer. The axes of four points
+    that a person or a model placed need not meet at right angles: the shorter one then gives its length alone.
     Raises ValueError where an axis has no length.
     """
     first, second = np.asarray(major_px, dtype=np.float64), np.asarray(minor_px, dtype=np.float64)

@@ -88,6 +88,22 @@ def angle_at_vertex(
 
 
 @tool
+def angle_difference(
+    arm_xy_px: Point,
+    vertex_xy_px: Point,
+    third_xy_px: Point,
+    fourth_xy_px: Point,
+    row_mm: Row,
+    column_mm: Column,
+    errors: Errors = None,
+) -> Angle:
+    """The angle arm-vertex-third less arm-vertex-fourth, -180 to 180 degrees: ANB of the landmarks S, N, A, B."""
+    points = [arm_xy_px, vertex_xy_px, third_xy_px, fourth_xy_px]
+    found = _estimate(quantities.angle_difference, points, errors, row_mm, column_mm)
+    return Angle(angle_deg=found.value, **taken(found, errors))
+
+
+@tool
 def angle_between_lines(
     first_xy_px: Line, second_xy_px: Line, row_mm: Row, column_mm: Column, errors: Errors = None
 ) -> Angle:
@@ -129,6 +145,6 @@ def ellipse_from_ends(
 
 
 TOOLS: list[ToolSpec] = [
-    landmark_distance, path_length, distance_to_line, length_ratio, width_ratio, angle_at_vertex, angle_between_lines,
-    cobb_angle, ellipse_from_ends,
+    landmark_distance, path_length, distance_to_line, length_ratio, width_ratio, angle_at_vertex, angle_difference,
+    angle_between_lines, cobb_angle, ellipse_from_ends,
 ]  # fmt: skip

@@ -127,11 +127,13 @@ def _longest_chord(along: Floats, across: Floats) -> float:
     step = 1e-9 * max(float(np.ptp(along)), 1e-300)
     levels = np.unique(np.concatenate([along - step, along + step]))
     a0, a1, c0, c1 = along, np.roll(along, -1), across, np.roll(across, -1)
-    crosses = (a0[None] > levels[:, None]) != (a1[None] > levels[:, None])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        at = c0 + (levels[:, None] - a0) * (c1 - c0) / (a1 - a0)
-    at = np.sort(np.where(crosses, at, np.inf), axis=1)
-    at = at[:, : 2 * int(crosses.sum(axis=1).max() // 2)]
-    with np.errstate(invalid="ignore"):
-        chords = at[:, 1::2] - at[:, 0::2]  # inside between the first and second crossing, the third and fourth, …
-    return float(np.nanmax(np.where(np.isfinite(chords), chords, 0.0), initial=0.0))
+    first, last = np.searchsorted(levels, np.minimum(a0, a1)), np.searchsorted(levels, np.maximum(a0, a1))
+    crossed = last - first  # levels by each side: one that its two ends lie on either side of, or its lower end on
+    if not crossed.any():
+        return 0.0
+    side = np.repeat(np.arange(len(a0)), crossed)
+    level = np.arange(len(side)) - np.repeat(np.cumsum(crossed) - crossed - first, crossed)
+    at = c0[side] + (levels[level] - a0[side]) * (c1[side] - c0[side]) / (a1[side] - a0[side])
+    at = at[np.lexsort((at, level))]
+    # A closed outline crosses a level an even number of times: inside between the first and second, third and fourth, …
+    return float((at[1::2] - at[0::2]).max())

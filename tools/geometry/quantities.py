@@ -157,6 +157,24 @@ def angle_at_vertex(
     return _angle(points, signed, errors, undirected=False)
 
 
+def angle_difference(
+    points_xy_px: ArrayLike, errors: CoordinateErrors, row_mm: float = 1.0, column_mm: float = 1.0
+) -> Estimate:
+    """The angle between a common arm and a third point less that to a fourth, of (4, 2): arm, vertex, third, fourth.
+
+    -180 to 180 degrees. Of S, N, A, B it is the ANB angle, SNA - SNB, below 0 where the mandible lies in front
+    (Steiner, Am J Orthod 39:729, 1953). The errors of the points that both angles share are counted once.
+    """
+    points = _points(points_xy_px, 4, "a difference of angles")
+
+    def of(p: Floats) -> float:
+        world = world_points(p, row_mm, column_mm)
+        first, second = (abs(_signed_deg(world[0] - world[1], world[n] - world[1])) for n in (2, 3))
+        return first - second
+
+    return clipped(propagate(of, points, errors, power=0), low=-180.0, high=180.0)
+
+
 def _two_lines(row_mm: float, column_mm: float) -> Quantity:
     def signed(p: Floats) -> float:
         world = world_points(p, row_mm, column_mm)
