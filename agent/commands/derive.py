@@ -21,8 +21,8 @@ def add_derive_command(data: typer.Typer) -> None:
 
 
 def data_derive(
-    volume: Annotated[str, typer.Argument(help="The image volume, a NIfTI file; it must fit the labels.")],
-    labels: Annotated[str, typer.Argument(help="Its segmentation, a NIfTI file of whole numbers, 0 for nothing.")],
+    volume: Annotated[str, typer.Argument(help="The image volume: NIfTI, NRRD, DICOM, or a folder with a series.")],
+    labels: Annotated[str, typer.Argument(help="Its segmentation, of the same voxels: NIfTI, NRRD, DICOM SEG.")],
     metrics: Annotated[
         Path | None, typer.Option(help="A JSON file that names distances and angles between labels.")
     ] = None,
@@ -37,14 +37,13 @@ def data_derive(
         require_text(path, "the file's path")
     with stdout_for_results():
         from fiducial.tools.derive.derive import derive
-        from fiducial.tools.derive.label_volume import read_labels, require_same_frame
+        from fiducial.tools.derive.grid import in_grid_of
+        from fiducial.tools.derive.label_volume import read_labels
         from fiducial.tools.derive.landmarks import landmark_metrics, read_metrics
 
         wanted = read_metrics(metrics) if metrics else None
         mask = read_labels(labels)
-        if mask.refused:
-            raise InputError(f"cannot derive sizes from '{labels}': {mask.refused}; mend its header")
-        require_same_frame(volume, labels, mask)
+        mask = in_grid_of(volume, labels, mask)
         found = derive(mask)
         if not found:
             raise InputError(f"'{labels}' holds no label but 0; give the segmentation of the volume")

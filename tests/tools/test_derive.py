@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from skimage.measure import regionprops
 from typer.testing import CliRunner
 
 from fiducial.cli import app
-from fiducial.tools.derive.derive import derive, planes_of, size_class, slice_rows
+from fiducial.tools.derive.derive import derive, planes_of, slice_rows
+from fiducial.tools.derive.grid import in_grid_of
 from fiducial.tools.derive.label_volume import LabelVolume, read_frame, read_labels
 from fiducial.tools.derive.landmarks import Metrics, landmark_metrics
 from fiducial.tools.errors import InputError
@@ -24,6 +27,8 @@ from fiducial.tools.images.volume import PLANES
 
 NIFTI = Path(__file__).parents[3] / "shared" / "data" / "ct" / "nifti"
 real = pytest.mark.skipif(not NIFTI.exists(), reason="the CT volume of ../shared/data/ct/nifti is not here")
+DICOM = NIFTI.parent / "dicom"
+needs_dicom = pytest.mark.skipif(not DICOM.exists(), reason="the CT series of ../shared/data/ct/dicom is not here")
 SHEARED = np.array([[-1.9, 0.2, 0.1, 30], [0.25, 1.4, -0.3, -20], [0.1, 0.2, 3.0, 5], [0, 0, 0, 1]])
 OBLIQUE = np.eye(4)
 OBLIQUE[:3, :3] = np.linalg.qr(SHEARED[:3, :3])[0] @ np.diag([1.9, 1.4, 3.0])
@@ -165,10 +170,6 @@ def test_labels_of_any_number_and_a_volume_without_background() -> None:
     assert derive(volume_of(np.zeros((3, 3, 3), np.uint8), np.eye(4))) == []
 
 
-def test_size_classes_are_medvision_s() -> None:
-    assert [size_class(s) for s in (0.049, 0.05, 0.0999, 0.1, 1)] == ["small", "medium", "medium", "large", "large"]
-
-
 # --- landmarks --------------------------------------------------------------------------------------------------------
 
 
@@ -218,7 +219,7 @@ def test_unusable_volumes_get_one_sentence(tmp_path: Path) -> None:
         "no such file": (labels, tmp_path / "none.nii"),
         "not labels": (labels, saved(tmp_path / "half.nii", blobs() + 0.5, OBLIQUE)),
         "whole numbers from 0": (labels, saved(tmp_path / "minus.nii", blobs() - 1, OBLIQUE)),
-        "more than three axes": (labels, saved(tmp_path / "4d.nii", np.zeros((3, 3, 3, 2), np.int16), OBLIQUE)),
+        "along a fourth axis": (labels, saved(tmp_path / "4d.nii", np.zeros((3, 3, 3, 2), np.int16), OBLIQUE)),
         "no label but 0": (labels, saved(tmp_path / "empty.nii", blobs() * 0, OBLIQUE)),
         "voxels, but": (saved(tmp_path / "small.nii", blobs()[1:], OBLIQUE), labels),
         "not perpendicular": (labels, saved(tmp_path / "sheared.nii", blobs(), SHEARED)),
@@ -238,7 +239,82 @@ def test_unusable_volumes_get_one_sentence(tmp_path: Path) -> None:
     assert "cannot write" in str(run(labels, labels, "--out", tmp_path / "no" / "such").exception)
 
 
+@pytest.mark.parametrize("turn", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
+@pytest.mark.parametrize("signs", [(1, 1, 1), (-1, 1, -1)])
+def test_axes_in_another_order_or_direction_are_the_same_voxels(
+    tmp_path: Path, turn: tuple[int, ...], signs: tuple[int, ...]
+) -> None:
+    image = saved(tmp_path / "image.nii", blobs() * 0, OBLIQUE)
+    orientation = np.column_stack([turn, signs])
+    stored = nibabel.Nifti1Image(blobs(), OBLIQUE).as_reoriented(orientation)
+    mask = read_labels(saved(tmp_path / "turned.nii", np.asarray(stored.dataobj), stored.affine))
+    again = in_grid_of(image, tmp_path / "turned.nii", mask)
+    assert np.array_equal(again.labels, blobs())
+    assert again.voxels.matrix == pytest.approx(nifti_map(OBLIQUE).matrix, abs=1e-4)
+
+
+def test_nrrd_and_nifti_of_one_volume_give_the_same(tmp_path: Path) -> None:
+    nrrd = pytest.importorskip("nrrd", reason="needs the extra nrrd")
+    lps = np.diag([-1.0, -1, 1, 1]) @ OBLIQUE
+    place = {"space": "left-posterior-superior", "space directions": lps[:3, :3].T, "space origin": lps[:3, 3]}
+    nrrd.write(str(tmp_path / "labels.seg.nrrd"), blobs(), place)
+    nifti = saved(tmp_path / "labels.nii.gz", blobs(), OBLIQUE)
+    for image, labels in ((nifti, tmp_path / "labels.seg.nrrd"), (tmp_path / "labels.seg.nrrd", nifti)):
+        document = json.loads(run(image, labels, "--json").stdout)
+        expected = derive(volume_of(blobs(), OBLIQUE))
+        assert [f["box_ijk"] for f in document["found"]] == [list(f.box_ijk) for f in expected]
+        assert document["found"][0]["volume_mm3"] == pytest.approx(expected[0].volume_mm3, rel=1e-5)
+
+
+@needs_dicom
+def test_the_real_series_with_its_dicom_segmentation(tmp_path: Path) -> None:
+    result = run(DICOM, DICOM / "liver.dcm", "--json", "--out", tmp_path / "slices.jsonl")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads(result.stdout)["found"]
+    ours = pydicom.dcmread(DICOM / "liver.dcm")
+    masks = ours.pixel_array.astype(bool)  # its frames, read by pydicom
+    row, column = (float(v) for v in ours.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing)
+    heights = sorted(float(pydicom.dcmread(DICOM / f"0{n}.dcm").ImagePositionPatient[2]) for n in (1, 2, 3))
+    step = (heights[-1] - heights[0]) / 2
+    assert found["voxels"] == masks.sum()
+    assert found["volume_mm3"] == pytest.approx(masks.sum() * row * column * step, rel=1e-5)
+    places = [np.nonzero(mask) for mask in masks]
+    assert found["box_ijk"][0] == min(int(x.min()) for _, x in places if x.size)
+    assert found["box_ijk"][4] == 1 + max(int(y.max()) for y, _ in places if y.size)
+    assert found["box_xyzxyz_mm"][2] == pytest.approx(heights[0] - step / 2, abs=1e-3)
+    rows = [json.loads(line) for line in (tmp_path / "slices.jsonl").read_text().splitlines()]
+    largest = max((row for row in rows if row["plane"] == "axial"), key=lambda row: row["area_mm2"])
+    opened = open_image(DICOM / "liver.dcm", index=largest["slice"]).values
+    assert opened is not None
+    assert largest["area_mm2"] == pytest.approx((opened > 0).sum() * row * column, rel=1e-5)
+
+
+@needs_dicom
+def test_a_segmentation_of_some_slices_is_placed_in_its_series(tmp_path: Path) -> None:
+    whole = in_grid_of(DICOM, DICOM / "liver.dcm", read_labels(DICOM / "liver.dcm"))
+    part = pydicom.dcmread(DICOM / "liver.dcm")
+    for keep in ([0], [0, 1]):
+        some = copy.deepcopy(part)
+        some.PerFrameFunctionalGroupsSequence = [part.PerFrameFunctionalGroupsSequence[n] for n in keep]
+        some.NumberOfFrames = len(keep)
+        some.PixelData = pydicom.pixels.pack_bits(part.pixel_array[keep])
+        some.save_as(tmp_path / "some.dcm")
+        placed = in_grid_of(DICOM, tmp_path / "some.dcm", read_labels(tmp_path / "some.dcm"))
+        filled = placed.labels.any(axis=(0, 1))
+        assert placed.labels.shape == (512, 512, 3) and filled.sum() == len(keep)
+        assert np.array_equal(placed.labels[:, :, filled], whole.labels[:, :, filled])
+    some.FrameOfReferenceUID = "1.2.3"
+    some.save_as(tmp_path / "other.dcm")
+    assert "different frames of reference" in str(run(DICOM, tmp_path / "other.dcm").exception)
+    for group in part.PerFrameFunctionalGroupsSequence:
+        place = group.PlanePositionSequence[0].ImagePositionPatient
+        place[0] = place[0] + 0.4
+    part.save_as(tmp_path / "moved.dcm")
+    assert "0.4 mm apart" in str(run(DICOM, tmp_path / "moved.dcm").exception)
+    assert "not labels" in str(run(DICOM, DICOM / "01.dcm").exception)
+
+
 def test_a_frame_is_read_without_the_voxels(tmp_path: Path) -> None:
-    shape, voxels = read_frame(saved(tmp_path / "a.nii", np.zeros((2, 3, 4), np.uint8), OBLIQUE))
-    assert shape == (2, 3, 4)
-    assert voxels.matrix == pytest.approx(nifti_map(OBLIQUE).matrix, abs=1e-5)
+    frame = read_frame(saved(tmp_path / "a.nii", np.zeros((2, 3, 4), np.uint8), OBLIQUE))
+    assert frame.shape == (2, 3, 4)
+    assert frame.voxels.matrix == pytest.approx(nifti_map(OBLIQUE).matrix, abs=1e-5)

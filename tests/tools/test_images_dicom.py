@@ -15,7 +15,7 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.encaps import encapsulate
 from pydicom.pixels import get_decoder
 from pydicom.sequence import Sequence
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSNearLossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGExtended12Bit, JPEGLSNearLossless
 
 from fiducial.tests.tools.dicom_files import group, new_dicom, region, saved
 from fiducial.tools.errors import InputError
@@ -177,13 +177,16 @@ def test_real_ct_slices_and_their_segmentation() -> None:
         ("rtplan.dcm", "no image in it"),
         ("reportsi.dcm", "no image in it"),
         ("MR_truncated.dcm", "cut short"),
-        ("JPEGLSNearLossless_08.dcm", "pip install"),
+        ("JPEGLSNearLossless_08.dcm", "run `pip install 'fiducial[dicom]'`"),
+        ("JPGExtended.dcm", "run `pip install 'fiducial[dicom-gpl]'`"),
         ("dicomdirtests/DICOMDIR", "no image in it"),
     ],
 )
 def test_dicom_files_without_a_usable_image(name: str, words: str) -> None:
     if name.startswith("JPEGLS") and get_decoder(JPEGLSNearLossless).is_available:
         pytest.skip("a decoder of JPEG-LS is installed")
+    if name.startswith("JPGExt") and "pylibjpeg" in get_decoder(JPEGExtended12Bit).available_plugins:
+        pytest.skip("a decoder of JPEG of 12 bits is installed")
     with pytest.raises(InputError) as error:
         open_image(FILES / name)
     assert words in str(error.value)

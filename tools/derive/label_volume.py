@@ -1,4 +1,4 @@
-"""A label volume read from a NIfTI file, behind the same limits on time and memory as every image.
+"""A label volume read from any file that holds one, behind the same limits on time and memory as every image.
 
 The file is decoded in a process of its own (this module, run as a program), for it may come from a stranger; whole
 volumes are asked for once a run, so the process serves one file and ends.
@@ -32,45 +32,46 @@ class LabelVolume:
     """labels: (I, J, K) whole numbers, 0 for background. voxels: from corner-based voxel coordinates to mm, LPS.
 
     refused: why lengths are not known, or None; notes: what a reader of the numbers must know.
+    format: of the file, as ``open_image`` names it. single_slice: the step to a next slice is only stated or nominal.
+    frame_of_reference: a DICOM identifier of the space that positions are in, or "".
     """
 
     labels: Labels
     voxels: FrameMap3D
     refused: str | None = None
     notes: tuple[str, ...] = ()
+    format: str = "NIfTI"
+    single_slice: bool = False
+    frame_of_reference: str = ""
 
 
 def read_labels(path: str | Path, limits: Limits | None = None) -> LabelVolume:
-    """The labels of a NIfTI file. Raises InputError for what is no volume of whole numbers."""
+    """The labels of a NIfTI, NRRD or DICOM SEG file. Raises InputError for what is no volume of whole numbers."""
     header, data = _ask(path, "labels", limits)
     labels = np.frombuffer(data, np.dtype(header["dtype"])).reshape(header["shape"], order="F")
-    return LabelVolume(labels, FrameMap3D(np.array(header["voxels"])), header["refused"], tuple(header["notes"]))
+    voxels, notes = FrameMap3D(np.array(header["voxels"])), tuple(header["notes"])
+    kept = {name: header[name] for name in ("format", "single_slice", "frame_of_reference")}
+    return LabelVolume(labels, voxels, header["refused"], notes, **kept)
 
 
-def read_frame(path: str | Path, limits: Limits | None = None) -> tuple[tuple[int, ...], FrameMap3D]:
-    """Shape and map to the world of a NIfTI file, without its voxels. Raises InputError."""
+@dataclass(frozen=True, eq=False)
+class VolumeFrame:
+    """The grid of an image volume: its shape, and the map from corner-based voxel coordinates to mm, LPS."""
+
+    shape: tuple[int, ...]
+    voxels: FrameMap3D
+    frame_of_reference: str = ""
+
+
+def read_frame(path: str | Path, limits: Limits | None = None) -> VolumeFrame:
+    """The grid of any file or folder that holds a volume, without its voxels. Raises InputError."""
     header, _ = _ask(path, "frame", limits)
-    return tuple(header["shape"]), FrameMap3D(np.array(header["voxels"]))
-
-
-def require_same_frame(volume: str | Path, labels: str | Path, mask: LabelVolume) -> None:
-    """Raise InputError unless an image volume has the shape and place of its labels, to a tenth of a voxel."""
-    shape, voxels = read_frame(volume)
-    if shape != mask.labels.shape:
-        raise InputError(f"{labels} has {_by(mask.labels.shape)} voxels, but {volume} has {_by(shape)}; resample one")
-    corners = np.array([(i, j, k) for i in (0, shape[0]) for j in (0, shape[1]) for k in (0, shape[2])], float)
-    apart = float(np.abs(voxels.points(corners) - mask.voxels.points(corners)).max())
-    if apart > 0.1 * float(voxels.steps_mm.min()):
-        raise InputError(f"{labels} and {volume} lie up to {apart:.3g} mm apart in the patient; give a matching pair")
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
+    return VolumeFrame(tuple(header["shape"]), FrameMap3D(np.array(header["voxels"])), header["frame_of_reference"])
 
 
 def _ask(path: str | Path, what: str, limits: Limits | None) -> tuple[dict[str, Any], bytes]:
     limits = limits or Limits(seconds=max(SECONDS, DEFAULT_LIMITS.seconds), memory_bytes=MEMORY_BYTES)
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError(f"cannot read '{path}': there is no such file; check the path")
     command = [sys.executable, "-P", "-m", __name__, what, str(limits.memory_bytes), str(limits.seconds), str(path)]
     single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -94,32 +95,25 @@ def _ask(path: str | Path, what: str, limits: Limits | None) -> tuple[dict[str, 
 
 
 def _decode(path: str, with_labels: bool) -> tuple[dict[str, Any], bytes]:
-    """The header of a file, and its labels in Fortran order. Raises DecodeError.
-
-    One slice is decoded first as any image is: whatever is wrong with size, header or scale is found there.
-    """
+    """The header of a file, and its labels in Fortran order. Raises DecodeError."""
     from fiducial.tools.frames import nifti_map
-    from fiducial.tools.images.bounded import BoundedReader
-    from fiducial.tools.images.decoded import DecodeError, Request
-    from fiducial.tools.images.nifti import MM_PER_SPATIAL_UNIT, decode_nifti
+    from fiducial.tools.images.decoded import DecodeError
+    from fiducial.tools.images.whole import opened_volume, whole_values
 
-    with BoundedReader(path) as file:
-        gzipped = file.read(2) == b"\x1f\x8b"
-        file.seek(0)
-        decoded = decode_nifti(file, Request(path, index=0), gzipped)
-        image = _opened(file, gzipped)
-        if len([side for side in image.shape if side > 1]) > 3:
-            raise DecodeError(f"its shape {image.shape} has more than three axes; give one label volume")
-        shape = tuple(int(side) for side in (*image.shape, 1)[:3])
-        to_mm = MM_PER_SPATIAL_UNIT.get(image.header.get_xyzt_units()[0], 1.0)
-        affine = image.affine if decoded.scale_refused is None else np.diag([-1.0, -1.0, 1.0, 1.0])
+    with opened_volume(path) as volume:
+        if with_labels and volume.frame_count > 1:
+            raise DecodeError(f"it holds {volume.frame_count} volumes along a fourth axis; give one label volume")
+        voxels = volume.voxels if volume.scale_refused is None else nifti_map(np.diag([-1.0, -1.0, 1.0, 1.0]))
         header = {
-            "shape": shape,
-            "voxels": nifti_map(np.diag([to_mm, to_mm, to_mm, 1.0]) @ affine).matrix.tolist(),
-            "refused": decoded.scale_refused or _sheared(image.affine),
-            "notes": [note for note in decoded.notes if "shown as stored" not in note],
+            "shape": volume.shape,
+            "voxels": voxels.matrix.tolist(),
+            "refused": volume.scale_refused or _sheared(voxels.matrix),
+            "notes": volume.notes,
+            "format": volume.format,
+            "single_slice": volume.single_slice,
+            "frame_of_reference": volume.frame_of_reference,
         }
-        return _with_labels(header, np.asarray(image.dataobj).reshape(shape)) if with_labels else (header, b"")
+        return _with_labels(header, whole_values(volume)) if with_labels else (header, b"")
 
 
 def _sheared(affine: NDArray[np.float64]) -> str | None:
@@ -140,18 +134,6 @@ def _with_labels(header: dict[str, Any], values: NDArray[Any]) -> tuple[dict[str
     if not fitting or low < 0 or (values.dtype.kind == "f" and not np.array_equal(labels, values)):
         raise DecodeError("its values are not labels, whole numbers from 0; give a segmentation")
     return {**header, "dtype": fitting}, labels.tobytes(order="F")
-
-
-def _opened(file: Any, gzipped: bool) -> Any:
-    import gzip
-
-    import nibabel
-
-    file.seek(0)
-    stream = gzip.GzipFile(fileobj=file) if gzipped else file
-    second = stream.read(8)[4:] == b"n+2\0"
-    stream.seek(0)
-    return (nibabel.Nifti2Image if second else nibabel.Nifti1Image).from_stream(stream)
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -89,6 +91,17 @@ class Decoded:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {name: values.pop(name) for name in ("shown_u8", "values")}
         return values, {name: np.ascontiguousarray(array) for name, array in arrays.items() if array is not None}
+
+
+@contextmanager
+def damage_as(sentence: str) -> Iterator[None]:
+    """Whatever a reader meets in a damaged file becomes one DecodeError with this sentence."""
+    try:
+        yield
+    except (DecodeError, MemoryError):
+        raise
+    except Exception as error:  # readers raise what they meet: struct, index, zlib and value errors
+        raise DecodeError(sentence) from error
 
 
 def require_pixels(width: int, height: int) -> None:

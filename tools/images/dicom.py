@@ -128,6 +128,19 @@ def decode_values(dataset: Any, frame: int) -> NDArray[np.float32] | None:
         return _modality_values(dataset, pixels, frame) if pixels.ndim == 2 else None
 
 
+def stack_of(dataset: Any) -> Stack:
+    """The slices of one file, frames or labels of a segmentation, in order. Raises DecodeError if they are none."""
+    require_image(dataset)
+    if dataset.get("Modality") == "SEG":
+        from fiducial.tools.images.dicom_seg import seg_stack
+
+        return seg_stack(dataset)
+    stack, why_not = _frames_as_volume(dataset, whole(dataset, "NumberOfFrames", 1))
+    if stack is None:
+        raise DecodeError(why_not)
+    return stack
+
+
 def _frames_as_volume(dataset: Any, count: int) -> tuple[Stack | None, str]:
     """The frames put in order by their positions, or the reason why they are no volume."""
     from fiducial.tools.images.dicom_stack import make_stack, stack_slice

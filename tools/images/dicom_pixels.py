@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from fiducial.tools.images.decoded import DecodeError
 from fiducial.tools.images.dicom_scale import whole
 
+JPEG_EXTENDED = "1.2.840.10008.1.2.4.51"
+
 
 def frame_pixels(dataset: Any, frame: int) -> NDArray[Any]:
     """Stored values of one frame: (h, w), or (h, w, 3) in RGB. Raises DecodeError for damage or a missing decoder."""
@@ -33,9 +35,19 @@ def frame_pixels(dataset: Any, frame: int) -> NDArray[Any]:
     except (RuntimeError, NotImplementedError) as error:
         missing = "missing dependencies" in str(error)
         why = "no decoder is installed for" if missing else "the file is damaged, or no installed decoder can read"
-        raise DecodeError(f"{why} its compression, {syntax.name}; run `pip install 'fiducial[dicom]'`") from error
+        extra = _extra(dataset, syntax)
+        raise DecodeError(f"{why} its compression, {syntax.name}; run `pip install 'fiducial[{extra}]'`") from error
     except Exception as error:
         raise DecodeError("its pixel data are damaged or cut short; export it again") from error
+
+
+def _extra(dataset: Any, syntax: Any) -> str:
+    """The optional part of this package that decodes a transfer syntax: JPEG of 12 bits has only a decoder under GPL.
+
+    PS3.5 A.4.1: process 2 and 4 is of 8 or 12 bits; GDCM and Pillow refuse the latter.
+    """
+    twelve = str(syntax) == JPEG_EXTENDED and whole(dataset, "BitsStored", 8) > 8
+    return "dicom-gpl" if twelve else "dicom"
 
 
 def _bits(dataset: Any, frame: int) -> NDArray[np.uint8]:

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request, require_pixels
 from fiducial.tools.images.dicom_pixels import frame_pixels
 from fiducial.tools.images.dicom_scale import frame_value, set_scale, whole
-from fiducial.tools.images.dicom_stack import POSITION_TOLERANCE_MM, StackSlice, cut_stack, make_stack, stack_slice
+from fiducial.tools.images.dicom_stack import (
+    POSITION_TOLERANCE_MM,
+    Stack,
+    StackSlice,
+    cut_stack,
+    make_stack,
+    stack_slice,
+)
 
 MAX_FRAMES = 5000
 
@@ -25,6 +32,14 @@ def decode_seg(dataset: Any, request: Request) -> Decoded:
     """
     if request.frame is not None:
         raise DecodeError("a frame of a segmentation is of one segment only; leave the frame out and give a slice")
+    decoded = cut_stack(seg_stack(dataset), request.plane, request.index)
+    labels = [_segment(item) for item in list(dataset.get("SegmentSequence") or [])[:20]]
+    decoded.notes += [f"segments: {', '.join(labels)}"] if labels else []
+    return decoded
+
+
+def seg_stack(dataset: Any) -> Stack:
+    """The slices of labels of a segmentation, in order. Raises DecodeError."""
     count = whole(dataset, "NumberOfFrames", 1)
     if count > MAX_FRAMES:
         raise DecodeError(f"its {count} frames are more than the limit of {MAX_FRAMES}; export a part")
@@ -34,11 +49,7 @@ def decode_seg(dataset: Any, request: Request) -> Decoded:
     for number, frame in enumerate(frames):
         groups.setdefault(round(float(frame.position_mm @ normal) / POSITION_TOLERANCE_MM), []).append(number)
     slices = [_at(dataset, frames[numbers[0]], numbers) for numbers in groups.values()]
-    stack = make_stack(_with_empty(dataset, slices))
-    decoded = cut_stack(stack, request.plane, request.index)
-    labels = [_segment(item) for item in list(dataset.get("SegmentSequence") or [])[:20]]
-    decoded.notes += [f"segments: {', '.join(labels)}"] if labels else []
-    return decoded
+    return make_stack(_with_empty(dataset, slices))
 
 
 def _no_load() -> Decoded:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fiducial.tools.images.bounded import BoundedReader
 from fiducial.tools.images.decoded import MAX_FILE_BYTES, Decoded, DecodeError, Request
-from fiducial.tools.images.dicom import decode_dataset, decode_dicom, decode_values, read_dataset
+from fiducial.tools.images.dicom import decode_dataset, decode_dicom, decode_values, read_dataset, stack_of
 from fiducial.tools.images.dicom_head import is_dicom
 from fiducial.tools.images.dicom_scale import whole
-from fiducial.tools.images.dicom_stack import cut_stack, make_stack, stack_slice
+from fiducial.tools.images.dicom_stack import Stack, cut_stack, make_stack, stack_slice
 from fiducial.tools.images.volume import MAX_VOLUME_BYTES
 
 MAX_FILES = 5000
@@ -29,21 +29,33 @@ def decode_series(folder: str, request: Request) -> tuple[Decoded, str]:
     Files that are no DICOM, and DICOM objects that only refer to images (segmentations, plans, reports), are left out.
     Raises DecodeError for a folder without a series, with several, and for slices that do not fit together.
     """
+    images, aside = _images(folder)
+    if len(images) == 1:
+        decoded, digest = _single(next(iter(images)), request)
+    else:
+        decoded, digest = _sliced(images, request)
+    decoded.format = "DICOM series" if len(images) > 1 else decoded.format
+    decoded.notes += aside
+    return decoded, digest
+
+
+def series_stack(folder: str) -> Stack:
+    """The slices of the series in a folder, in order. Raises DecodeError as ``decode_series`` does."""
+    images, _ = _images(folder)
+    return stack_of(_dataset(next(iter(images)))) if len(images) == 1 else _stack(images)
+
+
+def _images(folder: str) -> tuple[dict[Path, Any], list[str]]:
+    """The files of the one series in a folder with their headers, and a note of what was left out."""
     found = {path: head for path in _files(folder) if (head := _head(path)) is not None}
     images = {path: head for path, head in found.items() if _is_image(head)}
     aside = sorted(path.name for path in found.keys() - images.keys() if path.name != "DICOMDIR")
     if not images:
         raise DecodeError("it is a folder without a DICOM series; name one image file in it")
     _require_one_series(images)
-    if len(images) == 1:
-        decoded, digest = _single(next(iter(images)), request)
-    else:
-        decoded, digest = _sliced(images, request)
-    decoded.format = "DICOM series" if len(images) > 1 else decoded.format
-    if aside:
-        more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
-        decoded.notes.append(f"left out of the series, for they are no images of it: {', '.join(aside[:3])}{more}")
-    return decoded, digest
+    more = f" and {len(aside) - 3} more" if len(aside) > 3 else ""
+    told = f"left out of the series, for they are no images of it: {', '.join(aside[:3])}{more}"
+    return images, [told] if aside else []
 
 
 def _is_image(head: Any) -> bool:
@@ -99,20 +111,23 @@ def _single(path: Path, request: Request) -> tuple[Decoded, str]:
 def _sliced(images: dict[Path, Any], request: Request) -> tuple[Decoded, str]:
     if request.frame is not None:
         raise DecodeError("each file of the series is one slice without frames; leave the frame out and give a slice")
-    first = next(iter(images.values()))
-    claimed = whole(first, "Rows") * whole(first, "Columns") * 4 * len(images)
-    if claimed > 2 * MAX_VOLUME_BYTES:
-        raise DecodeError(f"its {len(images)} slices are {claimed / 2**30:.1f} GiB of values; give a part of them")
-    paths = {path.name: path for path in images}
-    slices = [
-        stack_slice(head, 0, path.name, partial(_load, path), partial(_values, path)) for path, head in images.items()
-    ]
-    stack = make_stack(slices)
+    stack, paths = _stack(images), {path.name: path for path in images}
     digest = hashlib.sha256()
     for item in stack.slices:
         with paths[item.name].open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return cut_stack(stack, request.plane, request.index), digest.hexdigest()
+
+
+def _stack(images: dict[Path, Any]) -> Stack:
+    first = next(iter(images.values()))
+    claimed = whole(first, "Rows") * whole(first, "Columns") * 4 * len(images)
+    if claimed > 2 * MAX_VOLUME_BYTES:
+        raise DecodeError(f"its {len(images)} slices are {claimed / 2**30:.1f} GiB of values; give a part of them")
+    slices = [
+        stack_slice(head, 0, path.name, partial(_load, path), partial(_values, path)) for path, head in images.items()
+    ]
+    return make_stack(slices)
 
 
 def _load(path: Path) -> Decoded:

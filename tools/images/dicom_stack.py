@@ -39,6 +39,7 @@ class StackSlice:
     load: Callable[[], Decoded]
     values: Callable[[], NDArray[np.float32] | None]
     stated_step_mm: float | None = None
+    frame_of_reference: str = ""
 
     @property
     def normal(self) -> Floats:
@@ -86,7 +87,8 @@ def stack_slice(
     shape = (whole(dataset, "Rows"), whole(dataset, "Columns"))
     stated = _numbers([frame_value(dataset, frame, "SpacingBetweenSlices")], 1)
     step = None if stated is None else abs(float(stated[0]))
-    return StackSlice(name, position, orientation, spacing, shape, load, values, step)
+    reference = str(dataset.get("FrameOfReferenceUID") or "")
+    return StackSlice(name, position, orientation, spacing, shape, load, values, step, reference)
 
 
 def _numbers(value: Any, count: int) -> Floats | None:
@@ -149,12 +151,11 @@ def _spaced(ordered: tuple[StackSlice, ...], gaps: Floats) -> Stack:
 
 
 def volume_map(stack: Stack) -> FrameMap3D:
-    """From corner-based voxels (column, row, slice) to mm, LPS. Only for a stack with a step."""
-    assert stack.step_mm is not None
+    """From corner-based voxels (column, row, slice) to mm, LPS; of a single slice, its step as stated, else 1 mm."""
     first, matrix = stack.slices[0], np.eye(4)
     row_mm, column_mm = first.spacing_mm
     matrix[:3, 0], matrix[:3, 1] = first.orientation[:3] * column_mm, first.orientation[3:] * row_mm
-    matrix[:3, 2] = stack.step_mm
+    matrix[:3, 2] = first.normal * (first.stated_step_mm or 1.0) if stack.step_mm is None else stack.step_mm
     matrix[:3, 3] = first.position_mm - matrix[:3, :3].sum(axis=1) / 2
     return FrameMap3D(matrix)
 
@@ -188,11 +189,21 @@ def cut_stack(stack: Stack, plane: str | None, index: int | None) -> Decoded:
 
 def _across(stack: Stack, plane: str, index: int | None) -> Decoded:
     """A slice across the acquired ones, of their values; shown through the window of the middle one."""
+    return cut(stack_volume(stack), plane, index)
+
+
+def stack_volume(stack: Stack) -> Volume:
+    """A stack as a volume of values, (column, row, slice). Raises DecodeError for colour and a stack with a fault."""
+    if stack.fault:
+        raise DecodeError(f"it is no evenly spaced volume, for {stack.fault}; copy the series again")
     middle = stack.slices[len(stack.slices) // 2].load()
     rows, columns = stack.slices[0].shape
     if middle.values is None:
-        raise DecodeError(f"its slices are in colour and cannot be cut in the {plane} plane; leave the plane out")
-    volume = Volume(
+        raise DecodeError("its slices are in colour and cannot be cut in another plane; leave the plane out")
+    refused = middle.scale_refused
+    if len(stack.slices) == 1 and stack.slices[0].stated_step_mm is None:
+        refused = refused or "it is a single slice, and the distance to a next one is unknown"
+    return Volume(
         middle.format,
         (columns, rows, len(stack.slices)),
         volume_map(stack),
@@ -200,22 +211,33 @@ def _across(stack: Stack, plane: str, index: int | None) -> Decoded:
         partial(_show, middle.window),
         middle.values_unit or "stored value",
         middle.modality,
-        middle.scale_refused,
+        refused,
         middle.world_mm is not None,
+        frame_of_reference=stack.slices[0].frame_of_reference,
+        single_slice=len(stack.slices) == 1,
         notes=[*stack.notes, *middle.notes],
     )
-    return cut(volume, plane, index)
 
 
 def _read(stack: Stack, across: int, index: int) -> NDArray[Any]:
-    """Values along one line of every slice: (line, slice). across: 0 for a column, 1 for a row of the slices."""
+    """Values along one line of every slice: (line, slice). across: 0 for a column, 1 for a row of the slices.
+
+    2 for a slice: (column, row).
+    """
+    if across == 2:
+        return _values(stack.slices[index]).T
     lines = []
     for item in stack.slices:
-        values = item.values()
-        if values is None or values.shape != item.shape:
-            raise DecodeError(f"{item.name} is of another kind than the other slices; keep one kind of slice")
+        values = _values(item)
         lines.append(values[:, index] if across == 0 else values[index])
     return np.stack(lines, axis=-1)
+
+
+def _values(item: StackSlice) -> NDArray[np.float32]:
+    values = item.values()
+    if values is None or values.shape != item.shape:
+        raise DecodeError(f"{item.name} is of another kind than the other slices; keep one kind of slice")
+    return values
 
 
 def _show(window: tuple[float | None, float | None, str, bool] | None, values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -12,16 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiducial.tools.frames import Floats, nifti_map
-from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose
+from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, damage_as
 from fiducial.tools.images.volume import MAX_VOLUME_BYTES, Volume, cut
 from fiducial.tools.images.window import windowed_u8
 
 LAST_SPACE_CODE = 5  # nifti1.h: NIFTI_XFORM_TEMPLATE_OTHER
+DAMAGED = "the NIfTI file is damaged or cut short; export it again"
 MM_PER_SPATIAL_UNIT = {"mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 
 def decode_nifti(file: BinaryIO, request: Request, gzipped: bool) -> Decoded:
     """Decode one slice. Raises DecodeError for damage and for a header that claims more voxels than the file holds."""
+    with damage_as(DAMAGED):
+        return cut(nifti_volume(file, request, gzipped), request.plane, request.index)
+
+
+def nifti_volume(file: BinaryIO, request: Request, gzipped: bool) -> Volume:
+    """The volume of a file, which stays open while it is read; of several, the frame asked for. Raises DecodeError."""
     import nibabel
 
     stream = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if gzipped else file
@@ -35,17 +42,12 @@ def decode_nifti(file: BinaryIO, request: Request, gzipped: bool) -> Decoded:
         raise DecodeError(f"it is {what}; give one .nii or .nii.gz file")
     stream.seek(0)
     kind: Any = nibabel.Nifti2Image if second else nibabel.Nifti1Image
-    try:
+    with damage_as(DAMAGED):
         # The fields alone: from_fileobj would read on into the header's extensions, which `head` cuts short.
         written = kind.header_class(head[: kind.header_class.template_dtype.itemsize], check=False)
         volume = kind.from_stream(stream)
         _require_volume(file, volume, gzipped)
-        opened = _volume(volume, request, _repaired(written))
-        return cut(opened, request.plane, request.index)
-    except (DecodeError, MemoryError):
-        raise
-    except Exception as error:
-        raise DecodeError("the NIfTI file is damaged or cut short; export it again") from error
+        return _volume(volume, request, _repaired(written))
 
 
 def _require_volume(file: BinaryIO, volume: Any, gzipped: bool) -> None:

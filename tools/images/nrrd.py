@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fiducial.tools.frames import Floats, FrameMap3D
-from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose
+from fiducial.tools.images.decoded import Decoded, DecodeError, Request, choose, damage_as
 from fiducial.tools.images.volume import MAX_VOLUME_BYTES, Volume, cut
 from fiducial.tools.images.window import windowed_u8
 from fiducial.tools.scale import MM_PER_UNIT
@@ -29,26 +29,28 @@ SPACES = {
     "left-anterior-superior": (1.0, -1.0, 1.0),
     "las": (1.0, -1.0, 1.0),
 }
+DAMAGED = "the NRRD file is damaged or cut short; export it again"
 COLOUR_KINDS = {"rgb-color", "3-color", "rgba-color", "4-color"}
 
 
 def decode_nrrd(file: BinaryIO, request: Request) -> Decoded:
     """Decode one slice. Raises DecodeError for damage, a header that lies about its size, and data in another file."""
+    with damage_as(DAMAGED):
+        return cut(nrrd_volume(file, request), request.plane, request.index)
+
+
+def nrrd_volume(file: BinaryIO, request: Request) -> Volume:
+    """The volume of a file; of several, the frame asked for. Raises DecodeError."""
     try:
         import nrrd
     except ImportError:
         raise DecodeError("no reader of NRRD is installed; run `pip install 'fiducial[nrrd]'`") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header: dict[str, Any] = nrrd.read_header(file)
-            _require_data(file, header)
-            data = np.asarray(nrrd.read_data(header, file))
-            return cut(_volume(header, data, request), request.plane, request.index)
-    except (DecodeError, MemoryError):
-        raise
-    except Exception as error:
-        raise DecodeError("the NRRD file is damaged or cut short; export it again") from error
+    with damage_as(DAMAGED), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header: dict[str, Any] = nrrd.read_header(file)
+        _require_data(file, header)
+        data = np.asarray(nrrd.read_data(header, file))
+        return _volume(header, data, request)
 
 
 def _require_data(file: BinaryIO, header: dict[str, Any]) -> None:

@@ -40,6 +40,8 @@ class Volume:
     read: the values of one slice by the voxel axis across it and the index, (first, second remaining axis) or
     (…, 3) for colour. show: (h, w, 3) uint8 of such values.
     scale_refused: why spacing is not known; has_world: whether the position in the patient is.
+    frame_of_reference: a DICOM identifier of the space that positions are in, "" where there is none.
+    single_slice: the distance to a next slice, the third axis, is only stated or nominal.
     frame: of a file that holds several volumes, frame_count of them, which this is; None of one alone.
     """
 
@@ -54,6 +56,8 @@ class Volume:
     has_world: bool = True
     frame: int | None = None
     frame_count: int = 1
+    frame_of_reference: str = ""
+    single_slice: bool = False
     notes: list[str] = field(default_factory=list)
 
 
