@@ -1,5 +1,6 @@
 # make ask    answer a question about an example image, with the overlay picture in $(OVERLAY)
 # make test   lint, types and tests
+# make bars   the property tests of the dialects in their full counts: an hour on one core
 # make docs   write docs/cli.md again from the program's own help
 #
 # PYTHON      the interpreter that makes the environment (3.11 or newer; the first one found is the default)
@@ -21,7 +22,7 @@ STAMP := $(VENV)/.installed
 # The tests run in two processes of one thread each.
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: ask test install lint types pytest docs build clean
+.PHONY: ask test bars install lint types pytest docs build clean
 
 ask: install
 	@$(BIN)/fiducial ask "$(IMAGE)" "$(QUESTION)" --overlay "$(OVERLAY)"
@@ -48,6 +49,13 @@ types: install
 
 pytest: install
 	$(ONE_THREAD) $(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+# CASES rendered targets a dialect and task must come back; of MUTATED spoilt texts a dialect none may raise.
+CASES ?= 2000
+MUTATED ?= 10000
+bars: install
+	$(ONE_THREAD) FIDUCIAL_CASES=$(CASES) FIDUCIAL_MUTATED=$(MUTATED) \
+		$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/skills/families/test_dialects.py
 
 docs: install
 	$(BIN)/python -m fiducial.cli docs > docs/cli.md
