@@ -26,6 +26,7 @@ from fiducial.agent.commands.terminal import (
     command_group,
     json_text,
     require_text,
+    say_failure,
     stdout_for_results,
 )
 from fiducial.agent.commands.training import add_training_commands
@@ -283,7 +284,7 @@ def _usage(error: Any) -> int:
     else:
         said = " ".join(error.format_message().split()).rstrip(".")
         context = getattr(error, "ctx", None)
-        print(f"fiducial: {said}{f'; see {context.command_path} --help' if context else ''}", file=sys.stderr)
+        say_failure(f"{said}{f'; see {context.command_path} --help' if context else ''}")
     return int(error.exit_code)
 
 
@@ -299,7 +300,7 @@ def main() -> None:
         if os.environ.get("FIDUCIAL_DEBUG") == "1":
             raise
         ours = not isinstance(error, FiducialError)
-        print(f"fiducial: {defect(error) if ours else error}", file=sys.stderr)
+        say_failure(defect(error) if ours else str(error))
         sys.exit(1 if not isinstance(error, FiducialError) else error.exit_code)
 
 

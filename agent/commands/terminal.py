@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 
 from fiducial.tools.errors import InputError
 
+LAUNCHER_S = 5.0  # within this a launcher ends all processes once one has failed
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Scale = Annotated[
     str | None,
@@ -47,6 +49,21 @@ def stdout_for_results() -> Iterator[None]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with redirect_stdout(sys.stderr):
         yield
+
+
+def process_rank() -> int:
+    """Which process this is of those that torchrun or accelerate launch has started; 0 where there is one."""
+    rank = os.environ.get("RANK", "0") if os.environ.get("WORLD_SIZE", "1") != "1" else "0"
+    return int(rank) if rank.isdecimal() else 0
+
+
+def say_failure(sentence: str) -> None:
+    """One sentence on stderr. Of several processes the first speaks; another when the first has not failed too."""
+    rank = process_rank()
+    if rank:
+        time.sleep(LAUNCHER_S)
+        sentence = f"process {rank}: {sentence}"
+    print(f"fiducial: {sentence}", file=sys.stderr)
 
 
 def require_text(value: str, what: str) -> None:

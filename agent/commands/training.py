@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fiducial.agent.commands.data_sets import set_folder
-from fiducial.agent.commands.terminal import command_group, stdout_for_results
+from fiducial.agent.commands.terminal import command_group, process_rank, stdout_for_results
 from fiducial.tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ def train(
         sets = {name: _samples(name, folder, split, limit, negatives) for name, folder in named_sets(data or [])}
         plan = Plan(tuple(skills), numbers, place, sets, out, max_steps, seed, resume, batch_size)
         folder = run_recipe(plan)
-    print(folder)
+    if process_rank() == 0:
+        print(folder)
 
 
 def named_sets(given: Sequence[str]) -> list[tuple[str, Path | None]]:

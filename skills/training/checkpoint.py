@@ -4,10 +4,62 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+
+WRITING, OLD = ".writing", ".old-"  # folders that are not complete, or are being deleted
+
+
+@contextmanager
+def written_whole(target: Path, scratch: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of ``target`` when all of it is on the disk.
+
+    scratch: a folder on the same disk, for what is not complete.
+    """
+    aside = scratch / f"{WRITING}-{target.name}"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    yield aside
+    target.parent.mkdir(parents=True, exist_ok=True)
+    put(aside, target)
+
+
+def put(written: Path, target: Path) -> None:
+    """Move a folder to its place in one motion once it is on the disk, instead of an earlier one there."""
+    sync(written, *written.rglob("*"))
+    if target.exists():
+        remove(target, written.parent)
+    written.rename(target)
+    sync(target.parent)
+
+
+def remove(folder: Path, scratch: Path) -> None:
+    """Delete a folder; moved away first, so that half of one is never taken for a whole one."""
+    away = scratch / f"{OLD}{folder.name}"
+    shutil.rmtree(away, ignore_errors=True)
+    folder.rename(away)
+    shutil.rmtree(away)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a kill has left in a folder: what was being written or deleted."""
+    for left in (*folder.glob(f"{WRITING}*"), *folder.glob(f"{OLD}*")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def sync(*paths: Path) -> None:
+    """Have files, and the lists of names of folders, on the disk."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any], recipe: dict[str, Any]) -> None:
