@@ -22,12 +22,11 @@ from fiducial.skills.families.hub.spec import HUB_SPECS, HubSpec
 from fiducial.skills.recipes import Recipe
 from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.checkpoint import written_whole
-from fiducial.skills.training.checkpoint import written_whole
 from fiducial.skills.training.encoding import Encoder, Epochs, collate
 from fiducial.skills.training.features import Features, frozen_vision
 from fiducial.skills.training.networks import save_adapter, save_base, trainable
 from fiducial.skills.training.rows import Row, rows_of
-from fiducial.skills.training.trainer import SkillTrainer, newest_complete, step_of, step_of
+from fiducial.skills.training.trainer import SkillTrainer, newest_complete, step_of
 from fiducial.tools.errors import InputError
 
 WORK = "work"
@@ -80,7 +79,6 @@ def train(plan: Plan) -> Path:
     folder = folder_of(plan)
     if finished(plan, folder, len(rows)):
         if first:
-            if first:
             print(f"this run is finished; its result is in {folder}")
         return folder
     set_seed(plan.seed)
@@ -99,17 +97,6 @@ def train(plan: Plan) -> Path:
                 save_base(trained, plan.base, aside)
     trainer.accelerator.wait_for_everyone()
     return folder
-
-
-def folder_of(plan: Plan) -> Path:
-    """Where the result of a plan goes."""
-    return plan.out / "adapters" / "+".join(plan.skills) if plan.recipe.lora else plan.out / "base"
-
-
-def finished(plan: Plan, folder: Path, rows: int) -> bool:
-    """Whether an earlier run of the plan went to its end, its result saved."""
-    newest = newest_complete(plan.work)
-    return folder.exists() and newest is not None and step_of(newest) >= steps_of(plan, rows)
 
 
 def folder_of(plan: Plan) -> Path:
