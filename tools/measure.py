@@ -25,7 +25,7 @@ from fiducial.tools.geometry.ellipses import (
     ellipse_circumference,
     ellipse_from_axes,
 )
-from fiducial.tools.record import Ellipse, Interval, Measurement, Quantity, Region, Scale, Unit
+from fiducial.tools.record import Interval, Measurement, Quantity, Region, Scale, Unit
 from fiducial.tools.structures import structures
 
 Floats = NDArray[np.float64]
@@ -36,25 +36,27 @@ INTERVAL_METHOD = "normal, first-order propagation (GUM, JCGM 100:2008)"
 
 
 class Size(NamedTuple):
-    """What every quantity is made of, in the unit of the steps: axes, length of the outline, area (squared)."""
+    """What every quantity is made of, in the unit of the steps, each worked out where it is asked for.
 
-    long: float
-    short: float
-    perimeter: float
-    area: float
+    axes: long and short; perimeter: length of the outline; area: squared.
+    """
+
+    axes: Callable[[], tuple[float, float]]
+    perimeter: Callable[[], float]
+    area: Callable[[], float]
 
 
 QUANTITY_OF_SIZE: dict[Quantity, tuple[int, Callable[[Size], float]]] = {
     # the power of a length that the quantity is, and how it follows from the size
-    "long_axis": (1, lambda s: s.long),
-    "short_axis": (1, lambda s: s.short),
-    "occipitofrontal_diameter": (1, lambda s: s.long),
-    "biparietal_diameter": (1, lambda s: s.short),
-    "head_circumference": (1, lambda s: s.perimeter),
-    "perimeter": (1, lambda s: s.perimeter),
-    "equivalent_diameter": (1, lambda s: 2.0 * math.sqrt(s.area / math.pi)),
-    "area": (2, lambda s: s.area),
-    "cephalic_index": (0, lambda s: s.short / s.long),
+    "long_axis": (1, lambda s: s.axes()[0]),
+    "short_axis": (1, lambda s: s.axes()[1]),
+    "occipitofrontal_diameter": (1, lambda s: s.axes()[0]),
+    "biparietal_diameter": (1, lambda s: s.axes()[1]),
+    "head_circumference": (1, lambda s: s.perimeter()),
+    "perimeter": (1, lambda s: s.perimeter()),
+    "equivalent_diameter": (1, lambda s: 2.0 * math.sqrt(s.area() / math.pi)),
+    "area": (2, lambda s: s.area()),
+    "cephalic_index": (0, lambda s: s.axes()[1] / s.axes()[0]),
 }
 ELLIPSE_ONLY: dict[Quantity, str] = {
     "head_circumference": "circumference of the head's ellipse, at the outer border of the skull",
@@ -73,9 +75,9 @@ class _Shape:
     note: str | None = None
 
 
-def _ellipse_size(ellipse: Ellipse, row_mm: float, column_mm: float) -> Size:
-    long, short = ellipse_axes(ellipse, row_mm, column_mm)
-    return Size(long, short, ellipse_circumference(long / 2, short / 2), ellipse_area(long / 2, short / 2))
+def _ellipse_size(long: float, short: float) -> Size:
+    a, b = long / 2, short / 2
+    return Size(lambda: (long, short), lambda: ellipse_circumference(a, b), lambda: ellipse_area(a, b))
 
 
 def _ellipse_shape(region: Region) -> _Shape:
@@ -85,7 +87,7 @@ def _ellipse_shape(region: Region) -> _Shape:
 
     def size(ends: Floats, row_mm: float, column_mm: float) -> Size:
         p = ends.reshape(4, 2)
-        return _ellipse_size(ellipse_from_axes(p[:2].tolist(), p[2:].tolist()), row_mm, column_mm)
+        return _ellipse_size(*ellipse_axes(ellipse_from_axes(p[:2].tolist(), p[2:].tolist()), row_mm, column_mm))
 
     return _Shape(np.array(ellipse.vertices_xy_px).ravel(), size)
 
@@ -96,8 +98,7 @@ def _box_shape(region: Region) -> _Shape:
 
     def size(box: Floats, row_mm: float, column_mm: float) -> Size:
         sides = float(box[2] - box[0]) * column_mm, float(box[3] - box[1]) * row_mm
-        long, short = max(sides), min(sides)
-        return Size(long, short, ellipse_circumference(long / 2, short / 2), ellipse_area(long / 2, short / 2))
+        return _ellipse_size(max(sides), min(sides))
 
     note = "taken on a box: its sides as the axes, the ellipse inscribed in it for outline and area"
     return _Shape(np.array(region.box_xyxy_px), size, note)
@@ -121,12 +122,10 @@ def _polygon_shape(region: Region) -> _Shape:
 
     def size(bulges: Floats, row_mm: float, column_mm: float) -> Size:
         p = outline + (lobes @ bulges)[:, None] * normal
-        long, short = polygons.recist_axes(p, row_mm, column_mm)
         return Size(
-            long,
-            short,
-            polygons.polygon_perimeter(p, row_mm, column_mm),
-            polygons.polygon_area(p, row_mm, column_mm),
+            lambda: polygons.recist_axes(p, row_mm, column_mm),
+            lambda: polygons.polygon_perimeter(p, row_mm, column_mm),
+            lambda: polygons.polygon_area(p, row_mm, column_mm),
         )
 
     return _Shape(np.zeros(4), size)

@@ -174,7 +174,7 @@ def stretches(outline: NDArray[np.float64], rng: np.random.Generator) -> NDArray
 
 def test_intervals_of_a_polyps_outline_hold_the_truth_19_times_in_20() -> None:
     rng = np.random.default_rng(13)
-    outline = np.array(make_polyp(1, count=1).truth.objects[0].polygon_xy_px)[::8]  # as fine as its errors are smooth
+    outline = np.array(make_polyp(1, count=1).truth.objects[0].polygon_xy_px)[::4]  # as fine as its errors are smooth
     true = {q: measure(drawn(outline), q, None).value for q in SIZES}  # type: ignore[arg-type]
     found: dict[str, list[tuple[float, float]]] = {q: [] for q in SIZES}
     for _ in range(REPEATS):
