@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fiducial.agent import phrases
+from fiducial.agent.free import question, report
 from fiducial.agent.run import Run
 from fiducial.agent.state import Claim
 from fiducial.skills.base import AnswerArgs, AnswerResult, CountResult, SubjectArgs
@@ -13,8 +16,8 @@ from fiducial.tools.structures import members
 def answer(run: Run) -> str:
     """Claim a presence, a kind or a count. A claim that does not parse is left to the regions to make."""
     task = run.intent.task
-    if task == "kind":
-        return _kind(run)
+    if task in CLAIMS:
+        return CLAIMS[task](run)
     if task == "count" or (task == "compare" and run.notes.quantities == ("count",)):
         return _counts(run)
     return _presence(run)
@@ -22,10 +25,10 @@ def answer(run: Run) -> str:
 
 def _kind(run: Run) -> str:
     """The kind of the image: no regions, but a confidence check of its own, and agreement with the domain evidence."""
-    result: AnswerResult = run.skill("answer", AnswerArgs(intent=run.intent))
+    result: AnswerResult = run.skill("answer", AnswerArgs(intent=run.intent, language=run.language))
     if not result.parsed or not isinstance(result.value, str):
         return run.abstain("unparsed_answer", "the model's answer about the kind of the image is not well-formed")
-    text = f"This is {phrases.domain(result.value)}."
+    text = phrases.kind(result.value, run.language)
     run.put(answer=Answer(text=text, value=result.value, confidence=result.confidence, scope="image"))
     least, seen = run.policy.kind_confidence, run.context.session.domain.kind
     if not result.confidence >= least:
@@ -46,7 +49,7 @@ def _counts(run: Run) -> str:
     numbers: dict[str, int] = {}
     confidence, claims = 1.0, {}
     for structure in asked(run.intent):
-        result: CountResult = run.skill("count", SubjectArgs(structure=structure))
+        result: CountResult = run.skill("count", SubjectArgs(structure=structure, language=run.language))
         confidence = min(confidence, result.confidence)
         if not result.parsed or result.count is None or result.count < 0:
             claims[structure] = Claim()
@@ -68,13 +71,15 @@ def counted_answer(intent: Intent, numbers: dict[str, int], confidence: float) -
     if intent.task == "compare":
         return Answer(text=counts_side_by_side(intent, numbers), value=None, confidence=confidence)
     total = sum(numbers.values())
-    return Answer(text=phrases.there_are(total, structure), value=total, confidence=confidence)
+    return Answer(text=phrases.there_are(total, structure, intent.language), value=total, confidence=confidence)
 
 
 def counts_side_by_side(intent: Intent, numbers: dict[str, int]) -> str:
     """Both numbers: ``There are 3 platelets and 12 red blood cells``."""
     totals = [(sum(numbers[m] for m in members(key)), key) for key in (intent.structure, intent.other_structure) if key]
-    return f"There are {' and '.join(phrases.counted(number, key) for number, key in totals)}."
+    spoken = intent.language
+    both = phrases.listing([phrases.counted(number, key, spoken) for number, key in totals], spoken)
+    return phrases.say("there_are", spoken, counted=both)
 
 
 def _presence(run: Run) -> str:
@@ -83,7 +88,8 @@ def _presence(run: Run) -> str:
     yes: list[float] = []
     no: list[float] = []
     for structure in asked(run.intent):
-        result: AnswerResult = run.skill("answer", AnswerArgs(intent=Intent(task="presence", structure=structure)))
+        asked_for = Intent(task="presence", structure=structure, language=run.language)
+        result: AnswerResult = run.skill("answer", AnswerArgs(intent=asked_for, language=run.language))
         if not result.parsed or not isinstance(result.value, bool):
             claims[structure] = Claim()
             run.check("output_parsed", "warn", f"no answer about {phrases.name(structure)} could be read")
@@ -101,18 +107,32 @@ def _presence(run: Run) -> str:
 
 def claimed_presence(intent: Intent, present: bool, confidence: float) -> Answer:
     """The answer while it says no more than that there are, or are not, such structures."""
-    structure = str(intent.structure)
+    spoken = intent.language
+    name = phrases.name(str(intent.structure), language=spoken)
     if intent.task == "compare" and intent.other_structure:
-        return Answer(text="Both are in this image.", value=None, confidence=confidence)
+        return Answer(text=phrases.say("both", spoken), value=None, confidence=confidence)
     if intent.task == "presence":
-        text = f"{'Yes, there are' if present else 'No, there are no'} {phrases.name(structure)} in this image."
-        return Answer(text=text, value=present, confidence=confidence)
-    if not present:
-        return Answer(text=f"There are no {phrases.name(structure)} in this image.", value=0, confidence=confidence)
-    return Answer(text=f"There are {phrases.name(structure)} in this image.", value=None, confidence=confidence)
+        phrase = "yes_there_are" if present else "no_there_are"
+        return Answer(text=phrases.say(phrase, spoken, name=name), value=present, confidence=confidence)
+    phrase, value = ("some", None) if present else ("none", 0)
+    return Answer(text=phrases.say(phrase, spoken, name=name), value=value, confidence=confidence)
 
 
 def asked(intent: Intent) -> list[str]:
     """The elementary structures that a question is about, each once."""
     keys = [key for key in (intent.structure, intent.other_structure if intent.task == "compare" else None) if key]
     return list(dict.fromkeys(member for key in keys for member in members(key)))
+
+
+def _to_the_landmarks(run: Run) -> str:
+    """An angle or a distance is claimed by nobody before its landmarks are pointed at."""
+    return "ground"
+
+
+CLAIMS: dict[str, Callable[[Run], str]] = {
+    "kind": _kind,
+    "question": question,
+    "report": report,
+    "angle": _to_the_landmarks,
+    "distance": _to_the_landmarks,
+}

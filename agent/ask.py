@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from fiducial.agent.controller import be_strict, build, first_state
 from fiducial.agent.policy import Policy, load_policy
 from fiducial.agent.state import RunContext, RunState
-from fiducial.skills.base import Model
+from fiducial.agent.volume import flattened, is_volume, reopened, stack_of
+from fiducial.skills.base import Model, opens_volumes
 from fiducial.tools.errors import FiducialError, InputError
 from fiducial.tools.hooks import Registry, registry
 from fiducial.tools.record import ImageInfo, Record, Scale
 from fiducial.tools.scale import parse_scale
 
 if TYPE_CHECKING:
+    from fiducial.skills.stack import Stack
     from fiducial.store.store import Store
     from fiducial.tools.images.image import Image
 
@@ -93,9 +95,14 @@ class Asker:
         stated = parse_scale(scale) if isinstance(scale, str) else scale
         image = open_image(image_path, stated, frame=frame, plane=plane, index=index)
         run_id = uuid.uuid4().hex
+        stack = None
+        if (plane, index, frame) == (None, None, None) and is_volume(image) and opens_volumes(self.model):
+            stack = stack_of(image, self.policy.volume_slices, stated)
+            image = stack.middle
+        info = image.info if stack is None else stack.info
         if self.store:
-            self.store.begin(run_id, question, image.info, self.model.name)
-        return self._run(run_id, image, first_state(run_id, question, image.info))
+            self.store.begin(run_id, question, info, self.model.name)
+        return self._run(run_id, image, stack, first_state(run_id, question, info))
 
     def resume(self, run_id: str) -> Record:
         """Take up a run that was cut off, from its last checkpoint; a run that has ended is read from the store.
@@ -110,27 +117,23 @@ class Asker:
         if row.get("verdict"):
             return record_of(row)
         info = ImageInfo.model_validate(row["image"])
-        from fiducial.tools.images.open_image import reopen
-
-        image = reopen(info)
+        image, stack = reopened(info)
         if image.info.sha256 != info.sha256:
             raise InputError(f"{info.path} has changed since run {row['run_id']} began; ask again")
         with self._checkpoints() as saver:
             config = {"configurable": {"thread_id": row["run_id"]}}
             begun = saver is not None and saver.get(config) is not None
         state = None if begun else first_state(row["run_id"], row["question"], info)
-        return self._run(row["run_id"], image, state)
+        return self._run(row["run_id"], image, stack, state)
 
-    def _run(self, run_id: str, image: Image, state: RunState | None) -> Record:
+    def _run(self, run_id: str, image: Image, stack: Stack | None, state: RunState | None) -> Record:
         """Run the workflow to its end; ``state`` None goes on from the last checkpoint."""
-        context = RunContext(self.model, image, self._registry or registry(), self.policy)
+        context = RunContext(self.model, image, self._registry or registry(), self.policy, stack)
         with self._checkpoints() as saver:
             config = {"configurable": {"thread_id": run_id}}
             durability = {"durability": "sync"} if saver else {}
             final = build(saver).invoke(state, config, context=context, **durability)
-            from fiducial.tools.images.world import placed
-
-            record = placed(Record.model_validate(final["record"]), image)
+            record = context.placed(Record.model_validate(final["record"]))
             if self.store:
                 self.store.save(record, getattr(self.model, "adapter_hashes", None))
             if saver:
@@ -155,10 +158,11 @@ class Asker:
 
     def overlay(self, record: Record, path: str | Path) -> None:
         """Write the record's image with its regions drawn on it. Raises InputError if either file cannot be used."""
-        from fiducial.tools.images.open_image import reopen
         from fiducial.tools.overlay import write_overlay
 
-        image = reopen(record.image)
+        image, stack = reopened(record.image)
+        if stack is not None:
+            record, image = flattened(record, stack)
         write_overlay(path, image.rgb_u8, record, image.stored_to_display)
 
     def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:

@@ -6,12 +6,13 @@ from fiducial.agent import phrases
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.skills.base import ExplainArgs, ExplainResult
 from fiducial.tools.errors import InputError
-from fiducial.tools.record import Check, Explanation, Record
+from fiducial.tools.record import Check, Explanation, Language, Record
 
 
 def explain(run: Run) -> str:
     """Explain the answer. A text that contradicts the record is kept in a check's detail, never as the explanation."""
-    for attempt in range(1, run.policy.explain_attempts + 1):
+    attempts = 0 if run.intent.task == "report" else run.policy.explain_attempts  # a report is its own explanation
+    for attempt in range(1, attempts + 1):
         try:
             result: ExplainResult = run.skill("explain", _args(run, attempt))
         except (StepFailedError, InputError) as error:
@@ -26,8 +27,9 @@ def explain(run: Run) -> str:
             run.put(explanation=trial.explanation, checks=(*run.record.checks, *outcomes))
             return "measure"
         run.check("explanation_contradicts", "warn", f"attempt {attempt}: {problems}: “{result.text}”")
-    run.put(explanation=listing(run.record))
-    run.check("explanation_replaced", "warn", "no explanation agreed with the record; it is a plain listing")
+    run.put(explanation=listing(run.record, run.language))
+    if attempts:
+        run.check("explanation_replaced", "warn", "no explanation agreed with the record; it is a plain listing")
     return "measure"
 
 
@@ -41,6 +43,7 @@ def _args(run: Run, attempt: int) -> ExplainArgs:
         height_px=image.height_px,
         orientation=image.orientation,
         attempt=attempt,
+        language=run.language,
     )
 
 
@@ -54,14 +57,25 @@ def _problems(result: ExplainResult, trial: Record, outcomes: list[Check]) -> st
     return "; ".join(dict.fromkeys(found))
 
 
-def listing(record: Record) -> Explanation:
+def listing(record: Record, language: Language = "en") -> Explanation:
     """A plain listing of the record, which says that it is one."""
     regions = [r for r in record.accepted if r.parent_id is None]
-    said = record.answer.text if record.answer else "There is no answer."
-    parts = [f"{phrases.label(r)} {r.id} ({phrases.place(r, record.image)}, score {r.score:.2f})" for r in regions]
-    rests = f" It rests on: {', '.join(parts)}." if parts else " It rests on no region."
+    said = record.answer.text if record.answer else phrases.say("no_answer", language)
+    parts = [
+        phrases.say(
+            "listed_region",
+            language,
+            name=phrases.label(r, language),
+            id=r.id,
+            place=phrases.place(r, record.image, language),
+            score=f"{r.score:.2f}",
+        )
+        for r in regions
+    ]
+    comma = str(phrases.table(language)["comma"])
+    rests = phrases.say("rests_on" if parts else "rests_on_nothing", language, parts=comma.join(parts))
     return Explanation(
-        text=f"A plain listing of the record: {said}{rests}",
+        text=phrases.say("listing", language, said=said, rests=rests),
         region_ids=tuple(r.id for r in regions),
         source="listing",
     )

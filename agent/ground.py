@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fiducial.agent import phrases
 from fiducial.agent.answer import asked, claimed_presence, counted_answer
+from fiducial.agent.between import point_out
+from fiducial.agent.free import ground_question
+from fiducial.agent.report import ground_report
 from fiducial.agent.run import Run
 from fiducial.agent.settle import Settled, enter, settle
 from fiducial.agent.state import Claim
@@ -12,7 +17,9 @@ from fiducial.tools.structures import members
 
 
 def ground(run: Run) -> str:
-    """Ground every elementary structure that is asked about, then hold the answer to what was found."""
+    """Ground what is asked about, then hold the answer to what was found."""
+    if run.intent.task in GROUNDS:
+        return GROUNDS[run.intent.task](run)
     settled = {key: settle(run, key, run.notes.claims.get(key, Claim())) for key in asked(run.intent)}
     for entry in settled.values():
         enter(run, entry)
@@ -65,10 +72,14 @@ def _revise(run: Run, settled: dict[str, Settled]) -> None:
     if intent.task == "count" or run.notes.quantities == ("count",):
         run.put(answer=counted_answer(intent, numbers, confidence))
     elif intent.task == "location" and total:
-        text = phrases.located(str(intent.structure), run.found(), run.record.image)
+        text = phrases.located(str(intent.structure), run.found(), run.record.image, language=run.language)
+        run.put(answer=Answer(text=text, value=total, confidence=confidence))
+    elif intent.task == "segment" and total:
+        text = phrases.outlined(str(intent.structure), run.found(), run.language)
         run.put(answer=Answer(text=text, value=total, confidence=confidence))
     elif intent.task == "presence" and total == 1:
-        text = f"Yes, there is a {phrases.name(str(intent.structure), 1)} in this image."
+        name = phrases.name(str(intent.structure), 1, run.language)
+        text = phrases.say("yes_there_is", run.language, name=name)
         run.put(answer=Answer(text=text, value=True, confidence=confidence))
     else:
         run.put(answer=claimed_presence(intent, total > 0, confidence))
@@ -94,7 +105,7 @@ def _gate(run: Run) -> str:
     sure = run.answer.confidence >= least
     detail = f"confidence of the answer {run.answer.confidence:.2f} (least {least:g})"
     run.check("answer_confident", "pass" if sure else "warn", detail)
-    if not sure and intent.task in ("presence", "location", "count") and not run.found():
+    if not sure and intent.task in ("presence", "location", "count", "segment") and not run.found():
         return run.abstain("low_confidence", f"none are claimed, with confidence {run.answer.confidence:.2f} only")
     if intent.task == "size" or (intent.task == "compare" and run.notes.quantities != ("count",)):
         groups = [key for key in (intent.structure, intent.other_structure) if key]
@@ -103,3 +114,11 @@ def _gate(run: Run) -> str:
             names = " and ".join(phrases.name(key) for key in missing)
             return run.abstain("structure_absent", f"there are no {names} in this image to measure")
     return "explain"
+
+
+GROUNDS: dict[str, Callable[[Run], str]] = {
+    "question": ground_question,
+    "report": ground_report,
+    "angle": point_out,
+    "distance": point_out,
+}

@@ -43,13 +43,20 @@ class Reading:
 
 
 def finder(run: Run, structure: str) -> str:
-    """The skill that finds a structure in full: its boxes, or its ellipse and landmarks."""
-    return run.policy.finders.get(structures()[structure].domain, "detect")
+    """The skill that finds a structure in full: boxes, in a volume too, outlines, or ellipse and landmarks."""
+    if run.intent.task == "segment":
+        return "segment"
+    if run.context.stack is not None:
+        return "detect_3d"
+    known = structures().get(structure)
+    return "detect" if known is None else run.policy.finders.get(known.domain, "detect")
 
 
 def find(run: Run, structure: str, skill: str, exactly: int | None = None, session: Session | None = None) -> Reading:
     """One reading by a skill, with the checks that reject regions applied."""
-    result: FindResult = run.skill(skill, FindArgs(structure=structure, exactly_count=exactly), session)
+    result: FindResult = run.skill(
+        skill, FindArgs(structure=structure, exactly_count=exactly, language=run.language), session
+    )
     if not result.parsed:
         run.check("output_parsed", "warn", f"what {skill} said of {phrases.name(structure)} is not well-formed")
     readable = result.parsed or bool(result.regions)

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from fiducial.agent import phrases
+from fiducial.agent.between import measure_landmarks
 from fiducial.agent.compare import compare_counts, compare_sizes
 from fiducial.agent.outline import outline
 from fiducial.agent.run import Run, StepFailedError
+from fiducial.agent.stated import hold, stated
 from fiducial.tools.errors import InputError
 from fiducial.tools.record import Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import members
@@ -17,9 +19,6 @@ MAX_RANKED = 12
 EDGE_PX = 1.0
 HEAD_SIZES = ("head_circumference", "biparietal_diameter", "occipitofrontal_diameter", "cephalic_index")
 RANK: dict[Selector, int] = {"largest": 0, "second_largest": 1, "third_largest": 2, "smallest": -1}
-ORDINAL: dict[Selector, str] = {
-    "largest": "largest", "second_largest": "second largest", "third_largest": "third largest", "smallest": "smallest",
-}  # fmt: skip
 # Why a measurement is withheld, by the check that rejected its region: the reason's code, and what is the matter.
 WITHHELD = {
     "inside_scale_region": ("outside_scale_region", "reaches outside the part of the image where its scale holds"),
@@ -38,6 +37,10 @@ def measure(run: Run) -> str:
         _size(run)
     elif intent.task == "location" and intent.selector != "each" and run.found():
         _locate(run)
+    elif intent.task in ("angle", "distance"):
+        measure_landmarks(run)
+    elif intent.task in ("question", "segment") and run.record.image.scale is not None:
+        _beside(run)
     return "verify"
 
 
@@ -52,6 +55,18 @@ def _size(run: Run) -> None:
         return
     run.put(measurements=tuple(m for row in rows for m in row))
     run.put(answer=run.answer.model_copy(update={"text": _told(run, rows), "value": _value(rows)}))
+    if len(rows) == 1:
+        hold(run, stated(run, str(run.intent.structure), run.notes.quantities), rows[0])
+
+
+def _beside(run: Run) -> None:
+    """Sizes of what an answer rests on, which are no part of the answer."""
+    quantities: tuple[Quantity, ...] = ("area",) if run.intent.task == "segment" else ("long_axis",)
+    run.note(quantities=quantities)
+    regions = [r for r in run.found() if r.kind in ("box", "polygon", "ellipse", "box_3d")][:MAX_RANKED]
+    rows = [row for region in regions if (row := _measured(run, region))]
+    if rows:
+        _plausible(run, rows)
 
 
 def _locate(run: Run) -> None:
@@ -64,7 +79,7 @@ def _locate(run: Run) -> None:
         return
     for row in _picked(run, rows):
         chosen = next(region for region in regions if region.id == _id(run, row[0]))
-        text = phrases.located(str(run.intent.structure), [chosen], run.record.image, ORDINAL[run.intent.selector])
+        text = phrases.located(str(run.intent.structure), [chosen], run.record.image, _rank(run), run.language)
         run.put(answer=run.answer.model_copy(update={"text": text, "value": 1}))
 
 
@@ -76,7 +91,7 @@ def _picked(run: Run, rows: Sequence[list[Measurement]]) -> list[list[Measuremen
     ranked = sorted(rows, key=lambda row: -row[0].value)
     if RANK[selector] >= len(ranked):
         found = phrases.counted(len(ranked), structure)
-        run.abstain("too_few_regions", f"the {ORDINAL[selector]} is asked for, but {found} could be measured")
+        run.abstain("too_few_regions", f"the {phrases.ordinal(selector)} is asked for, but {found} could be measured")
         return []
     listed = ", ".join(f"{row[0].region_ids[0]} {phrases.with_unit(row[0])}" for row in ranked[:MAX_RANKED])
     run.check("selection", "pass", f"by {phrases.quantity(ranked[0][0].quantity)}, largest first: {listed}")
@@ -154,37 +169,41 @@ def _value(rows: Sequence[Sequence[Measurement]]) -> float | list[float]:
 
 def _told(run: Run, rows: Sequence[Sequence[Measurement]]) -> str:
     """The answer in words, one quantity after the other."""
-    intent = run.intent
-    name = phrases.name(str(intent.structure), 1)
-    if intent.selector != "each":
-        m = rows[0][0]
-        size = f"{_quantity(m.quantity)} of {phrases.with_unit(m)}"
-        return f"The {ORDINAL[intent.selector]} {name} ({_id(run, m)}) has {size}."
-    if len(rows) == 1 and (len(rows[0]) > 1 or rows[0][0].quantity in HEAD_SIZES):
-        parts = [f"the {phrases.quantity(m.quantity)} is {phrases.with_unit(m)}" for m in rows[0]]
-        return f"{_first_upper(' and '.join([', '.join(parts[:-1]), parts[-1]] if parts[1:] else parts))}."
+    spoken, structure, m = run.language, str(run.intent.structure), rows[0][0]
+    named = {"name": phrases.name(structure, 1, spoken), "id": _id(run, m), "value": phrases.with_unit(m)}
+    quantity = phrases.quantity(m.quantity, spoken)
+    if run.intent.selector != "each":
+        with_article = f"{'an' if quantity[0] in 'aeiou' else 'a'} {quantity}" if spoken == "en" else quantity
+        return phrases.say("size_ranked", spoken, ordinal=_rank(run), quantity=with_article, **named)
+    if len(rows) == 1 and (len(rows[0]) > 1 or m.quantity in HEAD_SIZES):
+        parts = [(phrases.quantity(each.quantity, spoken), phrases.with_unit(each)) for each in rows[0]]
+        told = [phrases.say("size_part", spoken, quantity=name, value=value) for name, value in parts]
+        return phrases.say("size_parts", spoken, parts=_first_upper(phrases.listing(told, spoken)))
     if len(rows) == 1:
-        m = rows[0][0]
-        return f"The {phrases.quantity(m.quantity)} of the {name} ({_id(run, m)}) is {phrases.with_unit(m)}."
+        return phrases.say("size_one", spoken, quantity=quantity, **named)
     first = [row[0] for row in rows]
-    listed = "; ".join(f"{_id(run, m)} {phrases.with_unit(m)}" for m in first[: phrases.MAX_LISTED])
-    more = f"; and {len(first) - phrases.MAX_LISTED} more" if len(first) > phrases.MAX_LISTED else ""
-    middle = sorted(first, key=lambda m: m.value)[len(first) // 2]
-    return (
-        f"The {phrases.quantity(first[0].quantity)} of the {phrases.counted(len(rows), str(intent.structure))}:"
-        f" {listed}{more}. In the middle of them {phrases.with_unit(middle)}."
+    between = str(phrases.table(spoken)["semicolon"])
+    listed = between.join(f"{_id(run, m)} {phrases.with_unit(m)}" for m in first[: phrases.MAX_LISTED])
+    left = len(first) - phrases.MAX_LISTED
+    return phrases.say(
+        "size_each",
+        spoken,
+        quantity=quantity,
+        counted=phrases.counted(len(rows), structure, spoken),
+        listed=listed,
+        more=phrases.say("more", spoken, number=left) if left > 0 else "",
+        middle=phrases.with_unit(sorted(first, key=lambda m: m.value)[len(first) // 2]),
     )
+
+
+def _rank(run: Run) -> str:
+    return phrases.ordinal(run.intent.selector, run.language)
 
 
 def _id(run: Run, measurement: Measurement) -> str:
     """The id of the region as found: a measured outline names it as its parent."""
     region = next(r for r in run.record.regions if r.id == measurement.region_ids[0])
     return region.parent_id or region.id
-
-
-def _quantity(key: Quantity) -> str:
-    word = phrases.quantity(key)
-    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def _first_upper(text: str) -> str:

@@ -1,31 +1,73 @@
-"""The wording of answers: structures, quantities, places and lengths in plain English."""
+"""The wording of answers, in the language of the question: ``phrases.LANGUAGE.json`` has it, this puts it together."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
 
+from fiducial.tools.landmark_measures import landmark_words
 from fiducial.tools.positions import anchor_xy_px, place_of
-from fiducial.tools.record import ImageInfo, Intent, Measurement, Quantity, Region
+from fiducial.tools.record import ImageInfo, Intent, Language, Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, structures
+from fiducial.tools.words import domain_of, name_of
 
 MAX_LISTED = 8
 
 
-def name(structure: str, number: int = 2) -> str:
+@cache
+def table(language: Language) -> Mapping[str, Any]:
+    """The phrases of a language."""
+    text = files("fiducial.agent").joinpath(f"phrases.{language}.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def say(phrase: str, language: Language = "en", **values: object) -> str:
+    """A phrase with its places filled."""
+    return str(table(language)[phrase]).format(**values)
+
+
+def listing(items: Sequence[str], language: Language = "en") -> str:
+    """``a, b and c``."""
+    said = table(language)
+    first = str(said["comma"]).join(items[:-1])
+    return f"{first}{said['and']}{items[-1]}" if first else "".join(items)
+
+
+def word(kind: str, key: str, language: Language = "en") -> str:
+    """A word of a table of words (ordinals, places, quantities, titles, status); the key itself where it has none."""
+    return str(table(language)[kind].get(key, key.replace("_", " ")))
+
+
+def yes_no(language: Language = "en") -> tuple[str, str]:
+    """Yes and no, in this order."""
+    return str(table(language)["yes"]), str(table(language)["no"])
+
+
+def sentence(text: str, language: Language = "en") -> str:
+    """An option as a sentence of its own."""
+    return say("sentence", language, text=text[:1].upper() + text[1:])
+
+
+def name(structure: str, number: int = 2, language: Language = "en") -> str:
     """The name of a structure, singular for ``number`` 1."""
-    entry = structures()[structure]
-    return entry.name if number == 1 else entry.plural
+    return name_of(structure, number, language)
 
 
-def counted(number: int, structure: str) -> str:
+def counted(number: int, structure: str, language: Language = "en") -> str:
     """``3 platelets``, ``1 platelet``, ``no platelets``."""
-    return f"{number or 'no'} {name(structure, number)}"
+    phrase = "counted" if number else "counted_none"
+    return say(phrase, language, number=number, name=name(structure, number, language))
 
 
-def there_are(number: int, structure: str) -> str:
+def there_are(number: int, structure: str, language: Language = "en") -> str:
     """A count in words: ``There are 3 platelets``."""
-    return f"There {'is' if number == 1 else 'are'} {counted(number, structure)}."
+    counted_words = counted(number, structure, language)
+    return say("there_is" if number == 1 else "there_are", language, counted=counted_words)
 
 
 def domain(kind: str) -> str:
@@ -33,9 +75,19 @@ def domain(kind: str) -> str:
     return f"a {DOMAIN_NAMES.get(kind, kind)}"
 
 
-def quantity(key: Quantity) -> str:
+def kind(key: str, language: Language = "en") -> str:
+    """The answer to what kind of image this is."""
+    return say("kind", language, kind=domain_of(key, language))
+
+
+def quantity(key: Quantity, language: Language = "en") -> str:
     """``head circumference``."""
-    return key.replace("_", " ")
+    return word("quantities", key, language)
+
+
+def ordinal(selector: Selector, language: Language = "en") -> str:
+    """``second largest``."""
+    return word("ordinals", selector, language)
 
 
 def can_be_asked() -> str:
@@ -47,28 +99,67 @@ def can_be_asked() -> str:
     )
 
 
-def place(region: Region, image: ImageInfo) -> str:
+def place(region: Region, image: ImageInfo, language: Language = "en") -> str:
     """Which third of the image, as it is displayed, a region's middle is in, by words such as ``upper left``."""
     x, y = anchor_xy_px(region)
     if not (0 <= x <= image.width_px and 0 <= y <= image.height_px):
-        return "outside the image"
-    return place_of(region, image.width_px, image.height_px, image.orientation)
+        return say("outside", language)
+    return word("places", place_of(region, image.width_px, image.height_px, image.orientation), language)
 
 
-def where(regions: Sequence[Region], image: ImageInfo) -> str:
+def where(regions: Sequence[Region], image: ImageInfo, language: Language = "en") -> str:
     """``upper left (R1, R2), centre (R3)``, in the order of the first region of each place."""
     by_place: dict[str, list[str]] = {}
     for region in regions:
-        by_place.setdefault(place(region, image), []).append(region.id)
-    return ", ".join(f"{where} ({', '.join(ids)})" for where, ids in by_place.items())
+        by_place.setdefault(place(region, image, language), []).append(region.id)
+    told = (say("place", language, place=spot, ids=", ".join(ids)) for spot, ids in by_place.items())
+    return str(table(language)["comma"]).join(told)
 
 
-def located(structure: str, regions: Sequence[Region], image: ImageInfo, ordinal: str = "") -> str:
-    """The answer to where something is. ordinal: ``second largest``, of one that was chosen by its rank."""
+def located(
+    structure: str, regions: Sequence[Region], image: ImageInfo, rank: str = "", language: Language = "en"
+) -> str:
+    """The answer to where something is. rank: ``second largest``, of one that was chosen by its rank."""
+    if any(region.kind == "box_3d" for region in regions):
+        return _in_slices(structure, regions, language)
     if len(regions) == 1:
-        which = f"{ordinal} {name(structure, 1)}".strip()
-        return f"The {which} ({regions[0].id}) is in this part of the image: {place(regions[0], image)}."
-    return f"The {counted(len(regions), structure)} are in these parts of the image: {where(regions, image)}."
+        own = name(structure, 1, language)
+        which = say("ranked", language, ordinal=rank, name=own) if rank else own
+        spot = place(regions[0], image, language)
+        return say("located_one", language, which=which, id=regions[0].id, place=spot)
+    what = counted(len(regions), structure, language)
+    return say("located", language, counted=what, places=where(regions, image, language))
+
+
+def _in_slices(structure: str, regions: Sequence[Region], language: Language) -> str:
+    """Of boxes in a volume, the slices that each reaches through, numbered from 0."""
+    told = []
+    for region in regions[:MAX_LISTED]:
+        _, _, z0, _, _, z1 = region.box_xyzxyz_voxel or (math.nan,) * 6
+        ends = {"first": math.floor(z0), "last": max(math.floor(z0), math.ceil(z1) - 1)}
+        told.append(say("slices", language, id=region.id, **ends))
+    what = counted(len(regions), structure, language)
+    are = "is" if len(regions) == 1 else "are"
+    return say("boxed_3d", language, counted=what, are=are, listed=str(table(language)["semicolon"]).join(told))
+
+
+def outlined(structure: str, regions: Sequence[Region], language: Language = "en") -> str:
+    """That so many are outlined, by their ids."""
+    ids, are = ", ".join(region.id for region in regions), "is" if len(regions) == 1 else "are"
+    return say("outlined", language, counted=counted(len(regions), structure, language), are=are, ids=ids)
+
+
+def between(intent: Intent, regions: Sequence[Region], language: Language = "en") -> str:
+    """Between which landmarks a quantity is taken."""
+    ids = {region.label: region.id for region in regions}
+    points = [f"{landmark_words(key, language)} ({ids.get(key, '?')})" for key in intent.landmarks]
+    asked = quantity(intent.quantity or "distance", language)
+    return say("between", language, quantity=asked, points=listing(points, language))
+
+
+def measured(m: Measurement, language: Language = "en") -> str:
+    """A measurement as a sentence."""
+    return say("measured", language, quantity=quantity(m.quantity, language), value=with_unit(m))
 
 
 def rounded(value: float, uncertainty: float) -> str:
@@ -82,24 +173,32 @@ def rounded(value: float, uncertainty: float) -> str:
 
 def with_unit(m: Measurement) -> str:
     """``312.4 mm (± 4.1 mm)``; the uncertainty is one standard deviation."""
-    unit = "" if m.unit == "1" else f" {m.unit}"
+    unit = {"1": "", "°": "°"}.get(m.unit, f" {m.unit}")
     value, spread = rounded(m.value, m.uncertainty), rounded(m.uncertainty, m.uncertainty)
     return f"{value}{unit} (± {spread}{unit})"
 
 
+ABOUT = {"question": "question in free words", "report": "report of the image", "kind": "kind of the image"}
+
+
 def about(intent: Intent) -> str:
     """What an intent asks, for a person: ``count of platelets``."""
-    if intent.task == "kind":
-        return "kind of the image"
+    if intent.task in ABOUT:
+        options = f" ({' or '.join(intent.options)})" if intent.options else ""
+        named = f", about {name(intent.structure, 1)}" if intent.structure else ""
+        return ABOUT[intent.task] + options + named
+    if intent.task in ("angle", "distance"):
+        points = listing([landmark_words(key) for key in intent.landmarks])
+        return f"{quantity(intent.quantity or 'distance')} of {points}"
     what = quantity(intent.quantity) if intent.quantity and intent.task in ("size", "compare") else intent.task
     if intent.task == "compare":
         what = f"comparison of {'number' if intent.quantity in (None, 'count') else what}"
-    names = " and ".join(name(s) for s in (intent.structure, intent.other_structure) if s in structures())
+    names = " and ".join(name(s) for s in (intent.structure, intent.other_structure) if s is not None)
     if intent.task in ("size", "location") and intent.selector != "each":
         names = f"the {intent.selector.replace('_', ' ')} of the {names}"
     return f"{what} of {names}" if names else what
 
 
-def label(region: Region) -> str:
-    """A region's label for a person: a structure's name, or the label with spaces."""
-    return name(region.label, 1) if region.label in structures() else region.label.replace("_", " ")
+def label(region: Region, language: Language = "en") -> str:
+    """A region's label for a person: a structure's or a landmark's name, or the label with spaces."""
+    return landmark_words(region.label, language) if region.kind == "landmark" else name(region.label, 1, language)

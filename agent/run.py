@@ -14,7 +14,7 @@ from fiducial.agent.state import Downgrade, Notes, RunContext, RunState
 from fiducial.skills.base import Session
 from fiducial.tools.errors import FiducialError, InputError, TransientError
 from fiducial.tools.hooks import CheckOutcome, Stage, first_problem
-from fiducial.tools.record import Answer, Check, Intent, Record, Region, Step
+from fiducial.tools.record import Answer, Check, Intent, Language, Record, Region, Step
 
 T = TypeVar("T")
 
@@ -45,6 +45,16 @@ class Run:
         if self.record.understanding is None:
             raise InputError("this run has no understanding yet; start it from its beginning")
         return self.record.understanding.intent
+
+    @property
+    def language(self) -> Language:
+        """The language of the question, which is that of the answer."""
+        return self.record.understanding.intent.language if self.record.understanding else "en"
+
+    @property
+    def free(self) -> bool:
+        """Whether the model answers in free words, of any structure that a question names."""
+        return "question" in self.context.skills
 
     @property
     def answer(self) -> Answer:
@@ -118,12 +128,10 @@ class Run:
 
         They see the regions of a slice with their place in the patient, which left and right are told by.
         """
-        from fiducial.tools.images.world import placed
-
         found = []
         for spec in self.context.registry.checks.values():
             if spec.stage == stage and spec.name not in skip:
-                seen = placed(record, self.context.image)
+                seen = self.context.placed(record)
                 outcome = self.call(spec.name, "check", partial(spec.function, seen))
                 if outcome is not None:
                     found.append(outcome)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from fiducial.agent import phrases
+from fiducial.agent.reading import read
 from fiducial.agent.run import Run
 from fiducial.skills.base import UnderstandArgs, UnderstandResult
+from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Answer, Intent, Quantity, Understanding
 from fiducial.tools.structures import structures
+from fiducial.tools.words import domain_of, language_of
 
 DEFAULT_QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "blood_smear": ("long_axis",),
@@ -14,10 +17,24 @@ DEFAULT_QUANTITIES: dict[str, tuple[Quantity, ...]] = {
 }
 
 
+# What a base that answers in free words is asked of an image of any kind.
+OF_ANY_IMAGE = ("question", "report", "angle", "distance")
+# Kinds of question that the rules of wording know and the built-in skills do not: there the wording is trusted.
+BY_WORDING = ("report", "angle", "distance", "segment")
+
+
 def understand(run: Run) -> str:
-    """Type the question; abstain where it is not understood, or about something that the skills do not know."""
+    """Type the question; abstain where it is not understood, or about something that the skills do not know.
+
+    A base that answers in free words is asked what is not understood, as the wording has it.
+    """
+    worded = read(run.record.question) if run.free else None
+    if worded is not None and worded.task in BY_WORDING:
+        return _as_worded(run, worded)
     result: UnderstandResult = run.skill("understand", UnderstandArgs(question=run.record.question))
-    intent = result.intent
+    intent = result.intent.model_copy(update={"language": language_of(run.record.question)})
+    if worded is not None and (_not_understood(run, result) or _unknown_structures(intent)):
+        return _as_worded(run, worded)
     if problem := _not_understood(run, result):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("question_understood", "fail", problem)
@@ -26,6 +43,7 @@ def understand(run: Run) -> str:
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("structure_known", "fail", unknown)
         return run.abstain("unknown_structure", f"{unknown}; {phrases.can_be_asked()}")
+    intent = _with_landmarks(intent)
     quantities = _quantities(intent)
     if refused := _refused_quantity(intent, quantities):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
@@ -43,6 +61,28 @@ def understand(run: Run) -> str:
     return "look"
 
 
+def _as_worded(run: Run, intent: Intent) -> str:
+    """The reading by the rules of wording, which are exact; what they leave open is a free question."""
+    quantities = _quantities(intent)
+    if _refused_quantity(intent, quantities):
+        quantities = _defaults(str(intent.structure))
+    if quantities and intent.task != "location":
+        intent = intent.model_copy(update={"quantity": quantities[0]})
+    run.put(understanding=Understanding(intent=intent, confidence=1.0))
+    run.note(quantities=quantities)
+    run.check("question_understood", "pass", f"{phrases.about(intent)}, by its wording")
+    run.run_checks("understand")
+    return "look"
+
+
+def _with_landmarks(intent: Intent) -> Intent:
+    """An angle or distance that has a name of its own, with the landmarks that it is taken between."""
+    known = named_quantities().get(intent.quantity) if intent.quantity else None
+    if intent.task not in ("angle", "distance") or known is None or intent.landmarks:
+        return intent
+    return intent.model_copy(update={"landmarks": known.of})
+
+
 def _not_understood(run: Run, result: UnderstandResult) -> str | None:
     """Why a question counts as not understood, or None."""
     if not result.parsed:
@@ -57,8 +97,8 @@ def _not_understood(run: Run, result: UnderstandResult) -> str | None:
 
 
 def _unknown_structures(intent: Intent) -> str | None:
-    """Which structure is missing or unknown, or None. The kind of an image needs none."""
-    if intent.task == "kind":
+    """Which structure is missing or unknown, or None. The kind of an image needs none, nor do landmarks."""
+    if intent.task in ("kind", "report", "question", "angle", "distance"):
         return None
     asked = [intent.structure] + ([intent.other_structure] if intent.task == "compare" else [])
     if unknown := [key for key in asked if key is not None and key not in structures()]:
@@ -74,14 +114,20 @@ def _quantities(intent: Intent) -> tuple[Quantity, ...]:
     A place that is asked for by rank needs what the rank goes by.
     """
     if intent.task == "location" and intent.selector != "each" and intent.structure is not None:
-        return DEFAULT_QUANTITIES[structures()[intent.structure].domain][:1]
+        return _defaults(intent.structure)[:1]
     if intent.task not in ("size", "compare") or intent.structure is None:
         return ()
     if intent.task == "compare" and intent.quantity in (None, "count"):
         return ("count",)
     if intent.quantity is not None and intent.quantity != "count":
         return (intent.quantity,)
-    return DEFAULT_QUANTITIES[structures()[intent.structure].domain]
+    return _defaults(intent.structure)
+
+
+def _defaults(structure: str) -> tuple[Quantity, ...]:
+    """What is measured of a structure where nothing is named; the long axis of one that no table knows."""
+    known = structures().get(structure)
+    return ("long_axis",) if known is None else DEFAULT_QUANTITIES.get(known.domain, ("long_axis",))
 
 
 def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str | None:
@@ -89,7 +135,7 @@ def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str |
     if not quantities:
         return None  # the kind of an image is told whatever structure was named beside it, a known one or not
     asked = (intent.structure, intent.other_structure if intent.task == "compare" else None)
-    for structure in (structures()[key] for key in asked if key is not None):
+    for structure in (structures()[key] for key in asked if key in structures()):
         for quantity in quantities:
             if quantity != "count" and quantity not in structure.quantities:
                 known = ", ".join(phrases.quantity(q) for q in structure.quantities)
@@ -99,10 +145,18 @@ def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str |
 
 def look(run: Run) -> str:
     """Compare the image with what the model was trained for, and the structure's kind of image with this one's."""
+    if run.free and (run.intent.task in OF_ANY_IMAGE or run.intent.structure not in (None, *structures())):
+        run.check("image_domain", "warn", "not judged: of what kinds of image the base knows, nothing is known")
+        return "answer"
     evidence = run.call("look", "skill", lambda: run.context.session.domain)
     least, kind = run.policy.typicality, phrases.domain(evidence.kind)
     detail = f"most like {kind}, typicality {evidence.typicality:.3f} (least {least:g})"
     if evidence.kind == "other" or not evidence.typicality >= least:
+        if run.free and run.intent.task == "kind":
+            run.check("image_domain", "warn", f"{detail}; the base is asked instead")
+            understood = run.intent.model_copy(update={"task": "question"})
+            run.put(understanding=Understanding(intent=understood, confidence=1.0))
+            return "answer"
         run.check("image_domain", "fail", detail)
         known = " or ".join(phrases.domain(d) for d in sorted({s.domain for s in structures().values()}))
         return run.abstain("off_domain", f"this image does not look like {known}, which are what the skills know")
@@ -120,11 +174,14 @@ def look(run: Run) -> str:
 
 def _foreign(run: Run, structure: str, kind: str, confidence: float) -> str:
     """Something that images of this kind do not show: none of it, or nothing to measure."""
+    spoken = run.language
     shown = f"this is {phrases.domain(kind)}, and {phrases.name(structure)} do not occur in it"
     run.check("structure_in_domain", "warn", shown)
     task = run.intent.task
     if task in ("size", "compare"):
         return run.abstain("structure_absent", shown)
-    text = f"No: {shown}." if task == "presence" else f"None: {shown}."
+    names = {"kind": domain_of(kind, spoken), "name": phrases.name(structure, language=spoken)}
+    why = phrases.say("foreign", spoken, **names)
+    text = phrases.say("foreign_presence" if task == "presence" else "foreign_count", spoken, why=why)
     run.put(answer=Answer(text=text, value=False if task == "presence" else 0, confidence=confidence))
     return "explain"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fiducial.tools.record import BoxXYZXYZ, FileSlices, ImageInfo
+from fiducial.tools.record import BoxXYZXYZ, FileSlices, ImageInfo, Region
 
 if TYPE_CHECKING:
     from fiducial.tools.images.image import Image
@@ -57,3 +57,9 @@ class Stack:
         corners = np.concatenate([flat + step * (z - (image.slice_index + 0.5)) for z in (z0, z1)])
         low, high = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
         return low[0], low[1], low[2], high[0], high[1], high[2]
+
+    def placed(self, region: Region) -> Region:
+        """A box in the volume with its place in the world."""
+        if region.box_xyzxyz_voxel is None:
+            return region
+        return region.model_copy(update={"box_xyzxyz_mm": self.box_xyzxyz_mm(region.box_xyzxyz_voxel)})

@@ -24,6 +24,9 @@ def anchor_xy_px(region: Region) -> PointXY:
         return region.point_xy_px
     if region.ellipse_px is not None:
         return region.ellipse_px.center_xy_px
+    if region.box_xyzxyz_voxel is not None:
+        x0, y0, _, x1, y1, _ = region.box_xyzxyz_voxel
+        return (x0 + x1) / 2, (y0 + y1) / 2
     if region.box_xyxy_px is not None:
         x0, y0, x1, y1 = region.box_xyxy_px
         return (x0 + x1) / 2, (y0 + y1) / 2

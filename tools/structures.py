@@ -36,5 +36,5 @@ def structures() -> dict[str, Structure]:
 
 
 def members(key: str) -> tuple[str, ...]:
-    """The elementary structures that ``key`` stands for: its members if it is a group, else itself."""
-    return structures()[key].members or (key,)
+    """The elementary structures that ``key`` stands for: its members if it is a group, else itself, known or not."""
+    return structures()[key].members or (key,) if key in structures() else (key,)

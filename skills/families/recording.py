@@ -7,7 +7,8 @@
 
 Each list holds results of that skill in the order of the calls; the last one repeats. ``skill:structure`` is looked
 up before ``skill``. ``zoomed`` holds the results on crops. A result ``{"transient_error": "why"}`` raises, and the
-controller tries again. Use it to run the chain on the output of another program, or of a person.
+controller tries again. A recording with results of ``question`` answers in free words, one with results of
+``detect_3d`` takes whole volumes. Use it to run the chain on the output of another program, or of a person.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fiducial.skills.base import DomainEvidence
+from fiducial.skills.base import TYPED_SKILLS, DomainEvidence
 from fiducial.tools.errors import InputError, TransientError
 from fiducial.tools.hooks import FamilySpec, first_problem, registry
 
 if TYPE_CHECKING:
+    from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
 MAX_BYTES = 64 * 1024 * 1024
@@ -105,10 +107,19 @@ class RecordingModel:
         """Family and the recording's own name."""
         return f"recording {self.recording.name}"
 
+    @property
+    def skills(self) -> frozenset[str]:
+        """Those it holds results of, and the typed ones, whose absence it then tells."""
+        return TYPED_SKILLS | {key.partition(":")[0] for key in self.recording.results}
+
     def open(self, image: Image) -> RecordingSession:
         """A session that starts at the first result; the image's pixels are not looked at."""
         self.opened += 1
         return RecordingSession(self.path, self.recording, self.recording.results)
+
+    def open_volume(self, stack: Stack) -> RecordingSession:
+        """As ``open``: which slices are shown makes no difference to what was recorded."""
+        return self.open(stack.middle)
 
 
 def load(path: Path, adapters: Path | None = None) -> RecordingModel:

@@ -42,6 +42,9 @@ def coordinates(region: Region) -> Floats:
     """(N, 2) the coordinates a region is given by, finite or not; of an ellipse, the ends of its axes."""
     if region.box_xyxy_px is not None:
         return np.array(region.box_xyxy_px, dtype=np.float64).reshape(2, 2)
+    if region.box_xyzxyz_voxel is not None:  # x and y; not finite at all where z is not
+        ends = np.array(region.box_xyzxyz_voxel, dtype=np.float64).reshape(2, 3)
+        return ends[:, :2] if np.isfinite(ends).all() else np.full((2, 2), np.nan)
     if region.point_xy_px is not None:
         return np.array([region.point_xy_px], dtype=np.float64)
     if region.polygon_xy_px is not None:
@@ -56,6 +59,8 @@ def extent(region: Region) -> Floats:
 
     if region.box_xyxy_px is not None:
         return np.array(region.box_xyxy_px, dtype=np.float64)
+    if region.box_xyzxyz_voxel is not None:
+        return coordinates(region).reshape(4)
     if region.ellipse_px is not None:
         return np.array(ellipse_box(region.ellipse_px))
     points = coordinates(region)

@@ -61,6 +61,10 @@ def _degenerate(region: Region) -> str | None:
     if region.ellipse_px is not None:
         axis = 2 * min(region.ellipse_px.semi_minor_px, region.ellipse_px.semi_major_px)
         return None if axis >= SMALLEST_PX else f"is an ellipse with an axis of {axis:.2g} px"
+    if region.box_xyzxyz_voxel is not None:
+        low, high = np.array(region.box_xyzxyz_voxel).reshape(2, 3)
+        sides = high - low
+        return None if sides.min() >= SMALLEST_PX else f"is a box of {' × '.join(f'{v:.3g}' for v in sides)} voxels"
     if region.box_xyxy_px is not None:
         x0, y0, x1, y1 = region.box_xyxy_px
         return None if min(x1 - x0, y1 - y0) >= SMALLEST_PX else f"is a box of {x1 - x0:.3g}×{y1 - y0:.3g} px"

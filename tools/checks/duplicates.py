@@ -7,7 +7,7 @@ from collections import defaultdict
 import numpy as np
 
 from fiducial.tools.checks.common import coordinates, extent, finite, rejecting
-from fiducial.tools.geometry.boxes import iou_matrix
+from fiducial.tools.geometry.boxes import iou_matrix, iou_matrix_3d
 from fiducial.tools.hooks import CheckOutcome, CheckSpec
 from fiducial.tools.record import Record, Region
 
@@ -22,6 +22,8 @@ def _same(a: Region, b: Region, distance_px: float) -> bool:
 
     if a.kind in ("point", "landmark"):
         return bool(np.linalg.norm(coordinates(a) - coordinates(b)) < distance_px)
+    if a.box_xyzxyz_voxel is not None and b.box_xyzxyz_voxel is not None:
+        return float(iou_matrix_3d([a.box_xyzxyz_voxel], [b.box_xyzxyz_voxel])[0, 0]) > MAX_IOU
     if iou_matrix([extent(a)], [extent(b)])[0, 0] <= MAX_IOU / 2:  # cheap; no outline overlaps more than its box can
         return False
     if a.ellipse_px is not None and b.ellipse_px is not None:

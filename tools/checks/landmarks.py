@@ -16,6 +16,7 @@ OFF_ELLIPSE = 0.1  # of the radius, at that direction
 OFF_MIDDLE = 0.2  # of the shorter axis, between the middles of the two
 LEAST_DEG = 70.0
 LEAST_SEQUENCE = 3
+AXIS_END = re.compile(r"ofd|bpd|\bend\b|axis", re.IGNORECASE)
 PAIRINGS = (((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2)))
 
 
@@ -76,7 +77,12 @@ def landmark_order(record: Record) -> CheckOutcome | None:
             bad += [
                 (r.id, f"is off the ellipse {parent_id}") for r, o in zip(ends, off, strict=True) if o > OFF_ELLIPSE
             ]
-        if len(ends) == 4 and (why := _objection(points, [r.label for r in ends], steps)):
+        named = all(AXIS_END.search(r.label) for r in ends)  # four landmarks of a face or a chest span no ellipse
+        if (
+            len(ends) == 4
+            and (parent is not None or named)
+            and (why := _objection(points, [r.label for r in ends], steps))
+        ):
             bad += [(r.id, why) for r in ends]
     return rejecting("landmark_order", bad, f"{len(landmarks)} landmarks are the ends of the axes")
 

@@ -1,0 +1,101 @@
+"""Answers in free words: a question or a report comes first as the model gives it, then what it rests on is looked for.
+
+An answer without a region that it rests on says so: the verdict is then ``partial``, for the reason ``ungrounded``.
+"""
+
+from __future__ import annotations
+
+from fiducial.agent import phrases
+from fiducial.agent.ladder import find, finder
+from fiducial.agent.run import Run, StepFailedError
+from fiducial.skills.base import QuestionArgs, QuestionResult, ReportArgs, ReportResult
+from fiducial.tools.record import Answer
+from fiducial.tools.structures import members
+
+
+def question(run: Run) -> str:
+    """The model's own answer to the question: one of its options, or free text."""
+    intent = run.intent
+    args = QuestionArgs(question=run.record.question, options=list(intent.options), language=intent.language)
+    result: QuestionResult = run.skill("question", args)
+    if not result.parsed or result.value is None:
+        run.check(
+            "output_parsed", "fail", "the model's text is no answer" + (" among the options" * bool(intent.options))
+        )
+        return run.abstain("unparsed_answer", "the model's text could not be read as an answer to the question")
+    said = closed(run, result.value)
+    text = phrases.sentence(result.value, run.language) if intent.options else result.value
+    run.put(answer=Answer(text=text, value=result.value if said is None else said, confidence=result.confidence))
+    return "ground" if _sure(run, result.confidence) else "verify"
+
+
+def report(run: Run) -> str:
+    """The model's own report."""
+    result: ReportResult = run.skill("report", ReportArgs(language=run.language))
+    if not result.parsed:
+        run.check("output_parsed", "fail", "the model wrote no report")
+        return run.abstain("unparsed_answer", "the model wrote nothing that could be read as a report")
+    run.put(answer=Answer(text=result.report, value=None, confidence=result.confidence, scope="image"))
+    return "ground" if _sure(run, result.confidence) else "verify"
+
+
+def closed(run: Run, value: str) -> bool | None:
+    """What a yes or no says; None for another answer."""
+    said = {option: n == 0 for n, option in enumerate(phrases.yes_no(run.language))}
+    return said.get(value) if set(run.intent.options) == set(said) else None
+
+
+def _sure(run: Run, confidence: float) -> bool:
+    least = run.policy.question_confidence
+    detail = f"confidence of the answer {confidence:.2f} (least {least:g})"
+    run.check("answer_confident", "pass" if confidence >= least else "fail", detail)
+    if not confidence >= least:
+        run.abstain("low_confidence", f"the answer is given with confidence {confidence:.2f} only")
+    return confidence >= least
+
+
+def ground_question(run: Run) -> str:
+    """Look for the structure that the question names. A no against what could not be overlooked is withheld."""
+    structure = run.intent.structure
+    if structure is None:
+        return "explain"
+    look_for(run, structure)
+    found = run.found()
+    if run.answer.value is False and any(r.score >= run.policy.region_confident for r in found):
+        detail = f"{phrases.name(structure)} are denied, but {len(found)} were found"
+        run.check("absence_has_none", "fail", detail)
+        return run.abstain("absence_contradicted", detail)
+    return "explain"
+
+
+def look_for(run: Run, structure: str) -> None:
+    """Enter what the model finds of a structure; what could not be tried or read is told, and counts for nothing."""
+    readable = True
+    for member in members(structure):
+        try:
+            reading = find(run, member, finder(run, member))
+        except StepFailedError as error:
+            run.check("grounding_tried", "warn", str(error))
+            readable = False
+            continue
+        readable &= reading.readable
+        run.add_regions(reading.regions)
+    run.note(looked_for=readable)
+    run.run_checks("ground", answered=False)
+
+
+def ungrounded(run: Run) -> str | None:
+    """Why a free answer rests on nothing in the image, or None where it rests on something.
+
+    That there is none of a structure rests on having looked for it.
+    """
+    intent, answer = run.intent, run.record.answer
+    if intent.task not in ("question", "report") or answer is None or run.record.accepted:
+        return None
+    if run.notes.looked_for and answer.value is False:
+        return None
+    if intent.task == "report":
+        return "nothing that the report speaks of was pointed at"
+    if intent.structure is None:
+        return "the question names nothing that could be pointed at"
+    return f"no {phrases.name(intent.structure, 1)} could be pointed at"

@@ -1,0 +1,148 @@
+"""Angles, lengths and ratios between named landmarks, as measurements: ``landmark_measures.json`` says which.
+
+SNA, SNB and ANB are Steiner's (Am J Orthod 39:729, 1953), ANB with its sign (SNA less SNB); the cardiothoracic ratio is
+Danzer's (Am J Med Sci 157:513, 1919). Landmarks have the names of the ISBI 2015 challenge (Wang et al., MedIA 31:63).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from fiducial.tools.errors import InputError
+from fiducial.tools.geometry import quantities as geometry
+from fiducial.tools.geometry.uncertainty import CoordinateErrors, Estimate
+from fiducial.tools.measure import INTERVAL_METHOD, UNKNOWN_SIGMA_PX, unit_of
+from fiducial.tools.record import Interval, Language, Measurement, Part, Quantity, Region, Scale
+
+Form = Literal[
+    "angle_at_vertex", "difference_at_vertex", "angle_between_lines", "length", "width", "width_ratio"
+]  # fmt: skip
+POINTS: dict[Form, int] = {
+    "angle_at_vertex": 3,
+    "difference_at_vertex": 4,
+    "angle_between_lines": 4,
+    "length": 2,
+    "width": 2,
+    "width_ratio": 4,
+}
+ANGLES: frozenset[Form] = frozenset({"angle_at_vertex", "difference_at_vertex", "angle_between_lines"})
+
+
+class BetweenLandmarks(Part):
+    """A quantity that has a name. of: its landmarks, in the order of the form; en, zh: what it is called."""
+
+    form: Form
+    of: tuple[str, ...]
+    en: tuple[str, ...]
+    zh: tuple[str, ...]
+
+
+@cache
+def named_quantities() -> Mapping[Quantity, BetweenLandmarks]:
+    """The quantities between landmarks that have a name."""
+    return {key: BetweenLandmarks.model_validate(row) for key, row in _table()["quantities"].items()}
+
+
+@cache
+def _table() -> Mapping[str, Mapping[Quantity, dict[str, list[str]]]]:
+    text = files("fiducial.tools").joinpath("landmark_measures.json").read_text(encoding="utf-8")
+    found: dict[str, dict[Quantity, dict[str, list[str]]]] = json.loads(text)
+    return found
+
+
+def landmark_named(words: str) -> str:
+    """The landmark of a name in either language; words that name none that is known stay as they are."""
+    said = words.strip()
+    for exact in (True, False):  # B is a landmark, b a letter; and yet sella may be written Sella
+        for key, names in _table()["landmarks"].items():
+            every = [name for row in names.values() for name in row]
+            if said in every if exact else len(said) > 2 and said.casefold() in map(str.casefold, every):
+                return str(key)
+    return said
+
+
+def landmark_words(key: str, language: Language = "en") -> str:
+    """What a landmark is called when it is asked for."""
+    names: dict[str, dict[str, list[str]]] = {str(k): v for k, v in _table()["landmarks"].items()}
+    return names[key][language][0] if key in names else key.replace("_", " ")
+
+
+def form_of(quantity: Quantity, count: int) -> Form:
+    """How a quantity is taken between so many landmarks. InputError for a number of them that it cannot be."""
+    known = named_quantities().get(quantity)
+    general: dict[tuple[Quantity, int], Form] = {
+        ("angle", 3): "angle_at_vertex", ("angle", 4): "angle_between_lines", ("distance", 2): "length"
+    }  # fmt: skip
+    form = known.form if known else general.get((quantity, count))
+    if form is None or POINTS[form] != count:
+        raise InputError(f"{quantity.replace('_', ' ')} cannot be taken between {count} landmarks; name 2, 3 or 4")
+    return form
+
+
+def measure_between(quantity: Quantity, landmarks: Sequence[Region], scale: Scale | None) -> Measurement:
+    """The quantity between landmarks (points, in the order of its form), in world units, with its uncertainty.
+
+    An angle needs no scale, but the ratio of the steps: without a scale pixels are taken as square, and a note says so.
+    Raises InputError for points that give no value.
+    """
+    form = form_of(quantity, len(landmarks))
+    row_mm, column_mm = (scale.row_mm, scale.column_mm) if scale else (1.0, 1.0)
+    sigmas = [UNKNOWN_SIGMA_PX if r.sigma_px is None else r.sigma_px for r in landmarks]
+    errors = CoordinateErrors(sigma_px=max(sigmas), tolerance_ratio=scale.tolerance if scale else 0.0)
+    points = [r.point_xy_px or (float("nan"), float("nan")) for r in landmarks]
+    try:
+        found = FORMS[form](points, errors, row_mm, column_mm)
+    except ValueError as error:
+        raise InputError(f"the {quantity.replace('_', ' ')} cannot be measured: {error}") from None
+    power = 1 if form in ("length", "width") else 0
+    unit, factor = ("°", 1.0) if form in ANGLES else unit_of(power, scale, None)
+    return Measurement(
+        quantity=quantity,
+        value=found.value * factor,
+        unit=unit,
+        uncertainty=found.uncertainty * factor,
+        interval=Interval(low=found.low * factor, high=found.high * factor, level=0.95, method=INTERVAL_METHOD),
+        scale_source=scale.source if scale else "none",
+        region_ids=tuple(r.id for r in landmarks),
+        note=_note(form, scale),
+    )
+
+
+def _note(form: Form, scale: Scale | None) -> str | None:
+    if scale is None:
+        return None if form == "width_ratio" else (
+            "pixels are taken as square: the image carries no physical scale" if form in ANGLES else
+            "in pixels: the image carries no physical scale"
+        )  # fmt: skip
+    if scale.source == "detector" and form in ("length", "width"):
+        return "at the detector: the projection magnifies, so the structure itself is smaller"
+    return None
+
+
+def _difference(points: Sequence[object], errors: CoordinateErrors, row_mm: float, column_mm: float) -> Estimate:
+    """The angle first–vertex–third less first–vertex–fourth, signed: what the two points lie apart, seen from there."""
+    import numpy as np
+
+    from fiducial.tools.geometry.angles import angle_at_vertex_deg
+    from fiducial.tools.geometry.uncertainty import Floats, propagate
+
+    def of(p: Floats) -> float:
+        first, vertex, third, fourth = [(float(x), float(y)) for x, y in p]
+        steps = (row_mm, column_mm)
+        return angle_at_vertex_deg(first, vertex, third, *steps) - angle_at_vertex_deg(first, vertex, fourth, *steps)
+
+    return propagate(of, np.asarray(points, dtype=np.float64), errors, power=0)
+
+
+FORMS: dict[Form, Callable[..., Estimate]] = {
+    "angle_at_vertex": geometry.angle_at_vertex,
+    "difference_at_vertex": _difference,
+    "angle_between_lines": geometry.angle_between_lines,
+    "length": geometry.length,
+    "width": geometry.width,
+    "width_ratio": geometry.width_ratio,
+}
