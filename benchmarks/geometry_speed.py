@@ -2,12 +2,13 @@
 
 All-pairs box IoU against vectorised numpy and shapely; one-to-one matching against scipy's
 ``linear_sum_assignment`` on the same matrix, bare (every row gets some partner, however bad), and doing the same job:
-the most pairs of IoU 0.5 and more, then the greatest sum. Times are the least of many short runs, taken in turns.
+the most pairs of IoU 0.5 and more, then the greatest sum. Times are medians of 15 to 200 short runs, taken in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import time
 import timeit
 from collections.abc import Callable
 
@@ -57,18 +58,21 @@ def scene(count: int, seed: int, crowded: bool) -> tuple[Floats, Floats]:
     return boxes, (boxes + rng.normal(0, 3, boxes.shape))[rng.permutation(count)]
 
 
-def least(functions: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """The least time of one call of each, in µs: many short runs, in turns, so that a busy machine hits all alike."""
+def median(functions: dict[str, Callable[[], object]], seconds: float) -> dict[str, float]:
+    """The median time of one call of each, in µs: many short runs, in turns, so that a busy machine hits all alike.
+
+    For about so many seconds, but 15 runs of each at least and 200 at most.
+    """
     warm = {name: min(timeit.repeat(f, number=1, repeat=5)) for name, f in functions.items()}
     numbers = {name: max(1, int(5e-4 / max(took, 1e-7))) for name, took in warm.items()}
-    found = dict.fromkeys(functions, np.inf)
-    spent = 0.0
-    while spent < seconds:
+    found: dict[str, list[float]] = {name: [] for name in functions}
+    start = time.perf_counter()
+    for turn in range(200):
+        if turn >= 15 and time.perf_counter() - start > seconds:
+            break
         for name, function in functions.items():
-            took = timeit.timeit(function, number=numbers[name])
-            spent += took
-            found[name] = min(found[name], took / numbers[name] * 1e6)
-    return found
+            found[name].append(timeit.timeit(function, number=numbers[name]) / numbers[name] * 1e6)
+    return {name: float(np.median(times)) for name, times in found.items()}
 
 
 def main() -> None:
@@ -86,7 +90,7 @@ def main() -> None:
         if count <= SHAPELY_MOST:
             functions["shapely"] = lambda a=a, b=b: by_shapely(a, b)  # type: ignore[misc]
         np.testing.assert_allclose(iou_matrix(a, b), by_numpy(a, b), atol=1e-12)
-        t = least(functions, seconds)
+        t = median(functions, seconds)
         shapely_ratio = t["shapely"] / t["ours"] if "shapely" in t else float("nan")
         rows.append((count, t["ours"], t["numpy"] / t["ours"], shapely_ratio))
     print(table(("boxes", "all-pairs IoU, µs", "× numpy", "× shapely"), rows), flush=True)
@@ -98,7 +102,7 @@ def main() -> None:
             ours, theirs = assign(iou, allowed), by_scipy(iou)
             assert len(ours) == len(theirs)
             assert np.isclose(iou[tuple(ours.T)].sum(), iou[tuple(theirs.T)].sum())
-            t = least(
+            t = median(
                 {
                     "ours": lambda iou=iou: assign(iou, iou >= MIN_IOU),  # type: ignore[misc]
                     "same job": lambda iou=iou: by_scipy(iou),  # type: ignore[misc]

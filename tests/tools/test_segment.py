@@ -8,11 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from skimage.draw import polygon2mask
 
 from fiducial.tools.geometry.boxes import iou_matrix
-from fiducial.tools.geometry.ellipses import ellipse_area, ellipse_box, ellipse_circumference, normalised_radius
+from fiducial.tools.geometry.ellipses import (
+    ellipse_area,
+    ellipse_box,
+    ellipse_circumference,
+    ellipse_polygon,
+    normalised_radius,
+)
 from fiducial.tools.measure import measure
 from fiducial.tools.phantoms.blood_smear import make_blood_smear
+from fiducial.tools.phantoms.nuclei import make_nuclei
 from fiducial.tools.phantoms.scene import Scene, TruthObject
 from fiducial.tools.record import Ellipse, Region, Scale
 from fiducial.tools.segment.find_cells import find_cells
@@ -290,3 +298,25 @@ def test_a_bright_nucleus_on_a_dark_ground_is_outlined_as_its_negative_is():
     found = segment_in_box(np.repeat(dark[:, :, None], 3, axis=2), ellipse_box(ellipse), "nucleus")
     assert found is not None
     assert found.area_px == pytest.approx(np.count_nonzero(inside), rel=0.02)
+
+
+@pytest.mark.parametrize("error", [0.0, 0.06])
+def test_nuclei_in_stained_tissue_are_outlined_though_no_background_is_empty(error):
+    scene, rng, dice = make_nuclei(301, stain="he", count=60), np.random.default_rng(1), []
+    height, width = scene.rgb_u8.shape[:2]
+    for truth in [o for o in scene.truth.objects if o.visible_fraction == 1][:15]:
+        box = np.array(truth.box_xyxy_px)
+        box = box + rng.normal(0, error, 4) * np.tile(box[2:] - box[:2], 2)
+        found = segment_in_box(scene.rgb_u8, tuple(box.tolist()), "nucleus")
+        assert found is not None
+        inside = polygon2mask((height, width), np.array(found.polygon_xy_px)[:, ::-1] - 0.5)
+        true = polygon2mask((height, width), ellipse_polygon(truth.ellipse_px, 360)[:, ::-1] - 0.5)
+        dice.append(2 * np.count_nonzero(inside & true) / (np.count_nonzero(inside) + np.count_nonzero(true)))
+    assert np.mean(dice) > 0.96 - error
+
+
+def test_tissue_without_a_nucleus_has_no_outline():
+    tissue = np.random.default_rng(0).normal((215, 150, 190), 2.0, (90, 90, 3)).clip(0, 255).astype(np.uint8)
+    assert segment_in_box(tissue, (30, 30, 60, 60), "nucleus") is None
+    assert segment_in_box(tissue, (-40, 30, -10, 60), "nucleus") is None
+    assert segment_in_box(tissue, (30, 30, 31, 31), "nucleus") is None

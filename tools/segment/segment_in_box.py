@@ -19,6 +19,7 @@ from fiducial.tools.geometry.boxes import iou_matrix, valid_boxes
 from fiducial.tools.geometry.polygons import is_simple, polygon_area
 from fiducial.tools.record import Region
 from fiducial.tools.segment.cell_rays import LOOKS, RAYS, SMOOTH_PX, Edges, Look, find_edges, ray_directions
+from fiducial.tools.segment.nucleus_in_tissue import coloured, nucleus_in_tissue
 from fiducial.tools.segment.stain import background_rgb, on_bright_ground
 
 Floats = NDArray[np.float64]
@@ -75,12 +76,16 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
     """The outline of the stained cell in a box, or None where nothing in it stands out or fills it.
 
     rgb_u8: (height, width, 3), of dark cells on a bright ground or of bright ones on a dark ground. The box
-    may be off by a tenth of its side. The outline is cut off at the image's edge.
+    may be off by a tenth of its side. The outline is cut off at the image's edge. A nucleus in a coloured picture lies
+    in stained tissue, and is left to ``nucleus_in_tissue``.
     """
     height, width = rgb_u8.shape[:2]
     crop = _crop(box_xyxy_px, width, height)
     if crop is None:
         return None
+    if structure_key == "nucleus" and coloured(rgb_u8):
+        nucleus = nucleus_in_tissue(rgb_u8, box_xyxy_px)
+        return nucleus and _segment(nucleus.vertices, box_xyxy_px, nucleus.clear, nucleus.sigma_px)
     loss, corner = _green_loss(on_bright_ground(rgb_u8), crop), np.array(crop[:2], dtype=np.float64)
     box = np.array(box_xyxy_px, dtype=np.float64)
     center, axes = (box[:2] + box[2:]) / 2 - corner, np.diag((box[2:] - box[:2]) / 2)
