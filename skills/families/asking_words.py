@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -26,6 +25,7 @@ from fiducial.skills.base import (
     SizeResult,
     StatedNumber,
 )
+from fiducial.skills.citations import cited_ids
 from fiducial.skills.families.asking import Asked, Asker, label_of, serving
 from fiducial.skills.targets import ChoiceTarget, NumbersTarget, PromptTask, Query, ReportTarget, TextTarget
 from fiducial.tools.positions import place_of
@@ -33,7 +33,6 @@ from fiducial.tools.record import Language
 from fiducial.tools.structures import DOMAIN_NAMES
 from fiducial.tools.words import domain_of, name_of
 
-REGION_ID = re.compile(r"R\d+")
 TASK_OF: dict[str, PromptTask] = {"size": "measure_size", "distance": "measure_distance", "angle": "measure_angle"}
 
 
@@ -127,8 +126,7 @@ def explain(session: Asker, args: ExplainArgs) -> ExplainResult:
     query = Query(task="explain", question=asked_for, language=args.language)
     asked = session.ask("explain", query, None if args.attempt == 1 else args.attempt)
     text = asked.parsed.target.text if isinstance(asked.parsed.target, TextTarget) else asked.text
-    cited = list(dict.fromkeys(REGION_ID.findall(text)))
-    return ExplainResult(text=text, region_ids=cited, confidence=asked.confidence)
+    return ExplainResult(text=text, region_ids=cited_ids(text), confidence=asked.confidence)
 
 
 def _chosen(session: Asker, skill: str, asked_for: str, options: tuple[str, ...], language: Language) -> Asked:

@@ -30,7 +30,7 @@ from fiducial.skills.base import ALL_SKILLS, DomainEvidence, Model
 from fiducial.skills.families.asking import Asked, perform
 from fiducial.skills.families.dialects import Dialect, dialect
 from fiducial.skills.families.guide import Guide
-from fiducial.skills.families.view import View, shown, told_slices, view_of
+from fiducial.skills.families.view import Window, shown, told_slices, view_of
 from fiducial.skills.targets import Query
 from fiducial.skills.templates import fill
 from fiducial.tools.errors import InputError, TransientError
@@ -151,7 +151,7 @@ class ServerSession:
         self.takes_logprobs = True
 
     @cached_property
-    def view(self) -> View:
+    def view(self) -> Window:
         """The pixels sent, and the map to them from stored pixels."""
         return view_of(self.image, self.window_xyxy_px)
 

@@ -17,7 +17,7 @@ LEAST_PX = 8
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Window:
     """rgb_u8: (H, W, 3) uint8; window_xyxy_px: the part of the displayed image, whole pixels; None for all of it."""
 
     rgb_u8: np.ndarray
@@ -27,22 +27,22 @@ class View:
 
 def view_of(
     image: Image, window_xyxy_px: Sequence[float] | None, stored_box_xyxy_px: Sequence[float] | None = None
-) -> View:
+) -> Window:
     """All of the displayed image, a window of it in displayed pixels, or the window of a box in stored pixels."""
     if stored_box_xyxy_px is not None:
         window_xyxy_px = image.stored_to_display.box_xyxy(stored_box_xyxy_px)
     if window_xyxy_px is None:
-        return View(image.rgb_u8, image.stored_to_display, None)
+        return Window(image.rgb_u8, image.stored_to_display, None)
     height, width = image.rgb_u8.shape[:2]
     a, b, c, d = (round(v) for v in window_xyxy_px)
     x0, y0, x1, y1 = max(0, a), max(0, b), min(width, c), min(height, d)
     if x1 - x0 < LEAST_PX or y1 - y0 < LEAST_PX:
         raise InputError(f"a crop of {x1 - x0}×{y1 - y0} px is too small; use at least {LEAST_PX}×{LEAST_PX}")
     window = (x0, y0, x1, y1)
-    return View(image.rgb_u8[y0:y1, x0:x1], image.stored_to_display.then(crop_map(window)), window)
+    return Window(image.rgb_u8[y0:y1, x0:x1], image.stored_to_display.then(crop_map(window)), window)
 
 
-def shown(view: View, stack: Stack | None) -> list[np.ndarray]:
+def shown(view: Window, stack: Stack | None) -> list[np.ndarray]:
     """The pictures that a model is given: the view, or every slice of a stack, in order, as displayed."""
     return [view.rgb_u8] if stack is None else [image.rgb_u8 for image in stack.slices]
 

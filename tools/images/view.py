@@ -26,6 +26,7 @@ from fiducial.tools.frames import (
     rotate90_map,
     rotate_map,
 )
+from fiducial.tools.images.fitted import letterboxed, resized
 from fiducial.tools.images.image import Image
 from fiducial.tools.images.orientation import NAMES, oriented
 from fiducial.tools.images.save import save_png
@@ -68,21 +69,12 @@ class View:
     def resize(self, width_px: int, height_px: int) -> View:
         """The whole at another size, corner to corner, averaged where it shrinks."""
         step = resize_map(*self.size_px, width_px, height_px, name="")
-        return self._moved(step, lambda pixels: _resized(pixels, width_px, height_px), (width_px, height_px))
+        return self._moved(step, lambda pixels: resized(pixels, width_px, height_px), (width_px, height_px))
 
     def letterbox(self, width_px: int, height_px: int) -> View:
         """Fitted into another size with its proportions kept, centred on black (values: NaN)."""
         fit = letterbox(*self.size_px, width_px, height_px)
-
-        def fitted(pixels: NDArray[Any]) -> NDArray[Any]:
-            shape = (height_px, width_px, *pixels.shape[2:])
-            canvas = np.full(shape, np.nan if pixels.dtype.kind == "f" else 0, pixels.dtype)
-            rows = slice(fit.pad_top_px, fit.pad_top_px + fit.content_height_px)
-            columns = slice(fit.pad_left_px, fit.pad_left_px + fit.content_width_px)
-            canvas[rows, columns] = _resized(pixels, fit.content_width_px, fit.content_height_px)
-            return canvas
-
-        return self._moved(fit.map, fitted, (width_px, height_px))
+        return self._moved(fit.map, lambda pixels: letterboxed(pixels, fit), (width_px, height_px))
 
     def turn(self, quarter_turns: int) -> View:
         """Turned by quarter turns clockwise."""
@@ -175,10 +167,3 @@ def _oblique(step: FrameMap2D) -> bool:
     """Whether a map turns upright boxes into others: by other angles than quarter turns."""
     size = np.abs(step.linear)
     return int(np.count_nonzero(size > 1e-9 * size.max())) > 2
-
-
-def _resized(pixels: NDArray[Any], width_px: int, height_px: int) -> NDArray[Any]:
-    from PIL import Image as Pillow
-
-    picture = Pillow.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(picture.resize((width_px, height_px), Pillow.Resampling.BILINEAR))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from PIL import Image as PILImage
 from torch import Tensor
 
 from fiducial.tools.frames import FrameMap2D, letterbox
+from fiducial.tools.images.fitted import letterboxed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -107,9 +107,4 @@ class ChatProcessor(HubProcessor):
 def squared(rgb_u8: np.ndarray, side_px: int) -> np.ndarray:
     """The image in a square of a side, proportions kept, black around it: what ``letterbox_map`` maps to."""
     height, width = rgb_u8.shape[:2]
-    box = letterbox(width, height, side_px, side_px)
-    size = box.content_width_px, box.content_height_px
-    resized = PILImage.fromarray(np.ascontiguousarray(rgb_u8)).resize(size, PILImage.Resampling.BICUBIC)
-    canvas = np.zeros((side_px, side_px, 3), np.uint8)
-    canvas[box.pad_top_px : box.pad_top_px + size[1], box.pad_left_px : box.pad_left_px + size[0]] = np.asarray(resized)
-    return canvas
+    return letterboxed(rgb_u8, letterbox(width, height, side_px, side_px), "bicubic")

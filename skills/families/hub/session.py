@@ -13,7 +13,7 @@ from fiducial.skills.families.asking import Asked, perform
 from fiducial.skills.families.dialects import Dialect
 from fiducial.skills.families.guide import Guide
 from fiducial.skills.families.hub.sight import seen_once, sight_key
-from fiducial.skills.families.view import View, shown, told_slices, view_of
+from fiducial.skills.families.view import Window, shown, told_slices, view_of
 from fiducial.skills.targets import Query
 from fiducial.skills.templates import fill
 from fiducial.tools.frames import FrameMap2D
@@ -46,7 +46,7 @@ class HubSession:
         self._kept: dict[str, Any] = {}
 
     @cached_property
-    def view(self) -> View:
+    def view(self) -> Window:
         """The pixels looked at, and the map to them from stored pixels."""
         return view_of(self.image, self.window_xyxy_px)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from fiducial.skills.base import (
     UnderstandArgs,
     UnderstandResult,
 )
+from fiducial.skills.citations import cited_ids
 from fiducial.skills.datasets.language import explain_prompt
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.held import HeldToRecord
@@ -34,7 +34,6 @@ from fiducial.tools.record import Ellipse, Intent, Region
 if TYPE_CHECKING:
     from fiducial.skills.families.llava.session import Generated, LlavaSession
 
-REGION_ID = re.compile(r"R\d+")
 UNKNOWN = Intent(task="unknown")
 
 
@@ -166,9 +165,8 @@ def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
     held = HeldToRecord(session.model.tokenizer, truth) if args.attempt > 1 else None
     seed = args.attempt if args.attempt > 2 else None
     made = session.generate("explain", prompt, with_image=False, decider=held, seed=seed)
-    cited = list(dict.fromkeys(REGION_ID.findall(made.text)))
     confidence = sum(made.probabilities) / max(len(made.probabilities), 1)
-    return ExplainResult(text=made.text, region_ids=cited, confidence=confidence)
+    return ExplainResult(text=made.text, region_ids=cited_ids(made.text), confidence=confidence)
 
 
 def clipped(session: LlavaSession, box: Any) -> tuple[float, float, float, float]:

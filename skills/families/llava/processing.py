@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from PIL import Image as PILImage
 from torch import Tensor
 
 from fiducial.tools.frames import FrameMap2D, letterbox
+from fiducial.tools.images.fitted import letterboxed
 
 MEAN, STD = 0.5, 0.25
 
@@ -20,12 +20,8 @@ def fit_into(
     Around it are black bars, or with ``mirrored`` the image mirrored at its edges.
     """
     height, width = rgb_u8.shape[:2]
-    box = letterbox(width, height, width_px, height_px, pixel_aspect)
-    size = box.content_width_px, box.content_height_px
-    resized = np.asarray(PILImage.fromarray(rgb_u8).resize(size, PILImage.Resampling.BILINEAR))
-    rows = box.pad_top_px, height_px - box.pad_top_px - size[1]
-    columns = box.pad_left_px, width_px - box.pad_left_px - size[0]
-    return np.pad(resized, (rows, columns, (0, 0)), mode="symmetric" if mirrored else "constant"), box.map
+    fit = letterbox(width, height, width_px, height_px, pixel_aspect)
+    return letterboxed(rgb_u8, fit, mirrored=mirrored), fit.map
 
 
 def normalise(pixels_u8: Tensor) -> Tensor:
