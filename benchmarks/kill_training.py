@@ -61,8 +61,8 @@ class Run:
 
     def logged(self) -> int:
         """The last step that the present process has logged; 0 before its first."""
-        epochs = re.findall(r"'loss'.*'epoch': '?([0-9.e-]+)", self.log.read_text())
-        return round(float(epochs[-1]) * STEPS) if epochs else 0
+        steps = re.findall(rf"^step ([0-9]+)/{STEPS} ", self.log.read_text(), re.MULTILINE)
+        return int(steps[-1]) if steps else 0
 
     def newest(self) -> int:
         """The step of the newest checkpoint."""
@@ -117,10 +117,13 @@ def killed(run: Run, pid: int, saves: int | None, pause_s: float) -> bool:
 
 
 def through(run: Run) -> float:
-    """Run to the end; returns the seconds."""
+    """Run to the end; returns the seconds. RuntimeError, with what it printed, where it fails."""
     begun, pid = time.monotonic(), run.start()
-    while not ended(pid):
-        time.sleep(0.02)
+    try:
+        while not ended(pid):
+            time.sleep(0.02)
+    except RuntimeError as error:
+        raise RuntimeError(f"{error}:\n{run.log.read_text()}") from None
     return time.monotonic() - begun
 
 

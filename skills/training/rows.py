@@ -73,11 +73,21 @@ def order(rows: Sequence[Row], seed: int, epoch: int, temperature: float = 1.0) 
     shuffled = sorted(rows, key=lambda row: share_of(row.id, f"{seed}-{epoch}"))
     if temperature == 1.0:
         return shuffled
-    counts = Counter(row.task for row in rows)
-    wanted = shares(counts, temperature)
+    wanted = numbers_of(Counter(row.task for row in rows), temperature)
     taken: list[tuple[float, Row]] = []
-    for task, share in wanted.items():
+    for task, number in wanted.items():
         own = [row for row in shuffled if row.task == task]
-        number = max(1, round(share * len(rows)))
         taken += [((k + 0.5) / number, own[k % len(own)]) for k in range(number)]
-    return [row for _, row in sorted(taken, key=lambda pair: pair[0])][: len(rows)]
+    return [row for _, row in sorted(taken, key=lambda pair: pair[0])]
+
+
+def numbers_of(counts: Mapping[str, int], temperature: float) -> dict[str, int]:
+    """How many rows of each task an epoch has: by their shares, one at least, and as many as there are in all."""
+    total = sum(counts.values())
+    exact = {task: share * total for task, share in sorted(shares(counts, temperature).items())}
+    numbers = {task: max(1, int(number)) for task, number in exact.items()}
+    while (missing := total - sum(numbers.values())) != 0:
+        step = 1 if missing > 0 else -1
+        able = [task for task in numbers if numbers[task] + step > 0]
+        numbers[max(able, key=lambda task: step * (exact[task] - numbers[task]))] += step
+    return numbers
