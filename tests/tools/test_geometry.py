@@ -25,7 +25,7 @@ from fiducial.tools.geometry.ellipses import (
     normalised_radius,
     world_ellipse,
 )
-from fiducial.tools.geometry.masks import mask_box, mask_contour, mask_polygon, moment_axes
+from fiducial.tools.geometry.masks import mask_box, mask_contour, mask_polygon, mask_recist_axes, moment_axes
 from fiducial.tools.geometry.matching import match_by_distance, match_by_iou
 from fiducial.tools.geometry.polygons import (
     feret_diameters,
@@ -330,3 +330,18 @@ def test_a_contour_follows_a_smooth_shape_below_a_pixel():
     assert polygon_centroid(contour) == pytest.approx((45.3, 37.8), abs=0.02)
     assert feret_diameters(contour) == pytest.approx((40, 40), abs=0.2)
     assert mask_contour(np.zeros((5, 5))) is None
+
+
+def test_points_without_a_limit_are_matched_at_the_least_sum_of_distances():
+    found = match_by_distance([(0, 0), (10, 0)], [(9, 0), (1, 0)], math.inf)
+    assert found.pairs.tolist() == [[0, 1], [1, 0]]
+    assert found.quality.tolist() == [1, 1]
+
+
+def test_the_ring_of_a_necrotic_lesion_is_measured_through_its_hole():
+    ring = np.ones((9, 9), dtype=bool)
+    ring[3:6, 3:6] = False
+    assert mask_recist_axes(ring, 5, 1)[0] == pytest.approx(math.hypot(45, 9))
+    assert mask_recist_axes(np.zeros((4, 4), dtype=bool)) is None
+    with pytest.raises(ValueError, match="empty"):
+        moment_axes(np.zeros((4, 4), dtype=bool))

@@ -93,3 +93,17 @@ def test_measure_region_and_fit():
 def test_bad_arguments_are_one_sentence(name, arguments, message):
     with pytest.raises(InputError, match=message):
         call(name, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "match"),
+    [
+        ("polygon_iou", {"first_polygon_xy_px": SQUARE, "second_polygon_xy_px": [[0, 0], [2, 2], [2, 0], [0, 2]]},
+         "second_polygon_xy_px"),
+        ("landmark_distance", {"first_xy_px": [0, 0], "second_xy_px": [1, 1], "row_mm": float("inf")}, "row_mm"),
+        ("match_points", {"first_xy_px": [], "second_xy_px": [], "max_distance_px": float("inf")}, "max_distance_px"),
+    ],
+)  # fmt: skip
+def test_what_would_pass_in_silence_is_refused(name, arguments, match):
+    with pytest.raises(InputError, match=match):
+        call(name, **arguments)

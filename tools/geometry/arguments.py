@@ -33,8 +33,12 @@ Line = Annotated[
     tuple[PointXY, PointXY], Field(description="Two points x, y; an endplate's left end first", json_schema_extra=PX)
 ]
 EllipsePx = Annotated[Ellipse, Field(description="Ellipse in stored pixels")]
-Row = Annotated[float, Field(gt=0, description="Millimetres between rows, along y, from the image's scale")]
-Column = Annotated[float, Field(gt=0, description="Millimetres between columns, along x, from the image's scale")]
+Row = Annotated[
+    float, Field(gt=0, allow_inf_nan=False, description="Millimetres between rows, along y, from the image's scale")
+]
+Column = Annotated[
+    float, Field(gt=0, allow_inf_nan=False, description="Millimetres between columns, along x, from the image's scale")
+]
 
 
 Errors = Annotated[
@@ -129,7 +133,7 @@ def taken(estimate: Estimate, errors: CoordinateErrors | None) -> dict[str, Any]
     return {"uncertainty": estimate.uncertainty, "interval": (estimate.low, estimate.high)}
 
 
-def require_simple(polygon_xy_px: list[PointXY]) -> None:
+def require_simple(polygon_xy_px: list[PointXY], field: str = "polygon_xy_px") -> None:
     """Raise InputError for a polygon that crosses itself or encloses nothing."""
     if not is_simple(polygon_xy_px):
-        raise InputError("polygon_xy_px: needs at least three corners, an area, and sides that do not cross")
+        raise InputError(f"{field}: needs at least three corners, an area, and sides that do not cross")

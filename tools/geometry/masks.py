@@ -107,9 +107,12 @@ def moment_axes(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> tupl
     """Major and minor axis of the ellipse with the mask's second moments, in world space.
 
     Pixels count as points, as in scikit-image's ``regionprops``. For ellipses only: a 10×40 px rectangle has moment
-    axes of 46.17 and 11.49. Its sides are in ``minimum_rectangle``.
+    axes of 46.17 and 11.49. Its sides are in ``minimum_rectangle``. One pixel has axes of 0; an empty mask raises
+    ValueError.
     """
     rows, columns = np.nonzero(mask)
+    if not len(rows):
+        raise ValueError("an empty mask has no axes")
     points = np.stack([columns * column_mm, rows * row_mm])
     values = np.linalg.eigvalsh(np.cov(points, bias=True))
     return float(4.0 * np.sqrt(values[1])), float(4.0 * np.sqrt(max(values[0], 0.0)))
@@ -173,13 +176,16 @@ def _moved(padded: NDArray[np.int8], rows: int, columns: int) -> NDArray[np.int8
 
 
 def mask_recist_axes(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> tuple[float, float] | None:
-    """RECIST long and short axis of the largest part, from pixel *corners*; None for an empty mask."""
+    """RECIST long and short axis of the largest 4-connected part, from pixel *corners*; None for an empty mask.
+
+    Holes are filled: a lesion is measured through its necrosis. One pixel has its diagonal for the long axis.
+    """
     outline = mask_polygon(mask)
     return None if outline is None else recist_axes(outline, row_mm, column_mm)
 
 
 def mask_feret_diameters(mask: Mask, row_mm: float = 1.0, column_mm: float = 1.0) -> tuple[float, float] | None:
-    """Greatest and least Feret diameter of the largest part, from pixel *corners*; None for an empty mask."""
+    """Greatest and least Feret diameter of the largest 4-connected part, from its *corners*; None where it is empty."""
     outline = mask_polygon(mask)
     return None if outline is None else feret_diameters(outline, row_mm, column_mm)
 

@@ -90,12 +90,14 @@ def match_by_iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike, min_iou: float =
 def match_by_distance(first_xy: ArrayLike, second_xy: ArrayLike, max_distance: float) -> Matching:
     """Match points one to one; a pair may be at most ``max_distance`` apart (unit of the points).
 
-    first_xy: (N, 2); second_xy: (M, 2); non-finite points stay unmatched.
+    first_xy: (N, 2); second_xy: (M, 2); non-finite points stay unmatched. Of as many pairs, the least sum of distances.
     """
     a = np.asarray(first_xy, dtype=np.float64).reshape(-1, 2)
     b = np.asarray(second_xy, dtype=np.float64).reshape(-1, 2)
     distance = np.linalg.norm(a[:, None] - b[None], axis=2)
     allowed = distance <= max_distance  # False for NaN
-    benefit = np.where(allowed, 1.0 - distance / max(max_distance, np.finfo(float).tiny), 0.0)
+    # By the greatest distance that there is, not by the limit, which may be endless and would make all alike.
+    most = float(distance.max(where=allowed & np.isfinite(distance), initial=np.finfo(float).tiny))
+    benefit = 1.0 - np.divide(distance, most, where=allowed, out=np.ones_like(distance))
     pairs = assign(benefit, allowed)
     return Matching(pairs, distance[pairs[:, 0], pairs[:, 1]], *distance.shape)

@@ -50,7 +50,7 @@ def box_iou_3d(first_xyzxyz_mm: Box3D, second_xyzxyz_mm: Box3D) -> Ratio:
 
 @tool
 def box_containment(inner_xyxy_px: Box, outer_xyxy_px: Box) -> Ratio:
-    """The share of the inner box's area that lies in the outer one."""
+    """The share of the inner box's area that lies in the outer one; 0 where one of them is inverted or empty."""
     return Ratio(value=float(boxes.containment_matrix([inner_xyxy_px], [outer_xyxy_px])[0, 0]))
 
 
@@ -77,9 +77,9 @@ def match_boxes(
 def match_points(
     first_xy_px: Points,
     second_xy_px: Points,
-    max_distance_px: Annotated[float, Field(ge=0, description="Greatest distance of a pair")],
+    max_distance_px: Annotated[float, Field(ge=0, allow_inf_nan=False, description="Greatest distance of a pair")],
 ) -> Pairs:
-    """Match two lists of points one to one: as many pairs as possible, then the least sum of distances."""
+    """Match two lists of points one to one: as many pairs as possible, then the least sum of distances, in pixels."""
     return _pairs(matching.match_by_distance(first_xy_px, second_xy_px, max_distance_px))
 
 
@@ -121,7 +121,7 @@ def fit_ellipse(points_xy_px: Points) -> EllipseResult:
 def polygon_area(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column, errors: Errors = None) -> Area:
     """Area of a polygon in world space; a polygon that crosses itself is refused. Errors: of each corner by itself."""
     require_simple(polygon_xy_px)
-    found = quantities.area(polygon_xy_px, errors or CoordinateErrors(), row_mm, column_mm)
+    found = told(lambda: quantities.area(polygon_xy_px, errors or CoordinateErrors(), row_mm, column_mm))
     return Area(area_mm2=found.value, **taken(found, errors))
 
 
@@ -129,26 +129,35 @@ def polygon_area(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column, errors:
 def polygon_perimeter(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column, errors: Errors = None) -> Length:
     """Length of a polygon's closed outline in world space. Errors: of each corner by itself."""
     require_simple(polygon_xy_px)
-    found = quantities.path(polygon_xy_px, errors or CoordinateErrors(), row_mm, column_mm, closed=True)
+    found = told(lambda: quantities.path(polygon_xy_px, errors or CoordinateErrors(), row_mm, column_mm, closed=True))
     return Length(length_mm=found.value, **taken(found, errors))
 
 
 @tool
 def polygon_iou(first_polygon_xy_px: Polygon, second_polygon_xy_px: Polygon) -> Ratio:
-    """Intersection over union of two polygons; 0 where one of them crosses itself."""
+    """Intersection over union of two polygons, in pixels; a polygon that crosses itself is refused."""
+    require_simple(first_polygon_xy_px, "first_polygon_xy_px")
+    require_simple(second_polygon_xy_px, "second_polygon_xy_px")
     return Ratio(value=polygons.polygon_iou(first_polygon_xy_px, second_polygon_xy_px))
 
 
 @tool
 def feret_diameters(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column) -> Axes:
-    """Greatest and least distance of two parallel lines that enclose a polygon (Feret diameters), in world space."""
+    """Greatest and least distance of two parallel lines that enclose a polygon (Feret diameters), in world space.
+
+    They are those of its convex hull: a concavity or a crossing of its sides changes nothing.
+    """
     long, short = told(lambda: polygons.feret_diameters(polygon_xy_px, row_mm, column_mm))
     return Axes(long_mm=long, short_mm=short)
 
 
 @tool
 def recist_axes(polygon_xy_px: Polygon, row_mm: Row, column_mm: Column) -> Axes:
-    """RECIST 1.1 long axis of a polygon, and its longest chord perpendicular to that, in world space."""
+    """RECIST 1.1 long axis of a polygon, and its longest chord perpendicular to that, in world space.
+
+    The long axis is the greatest distance of two points of the outline, and of a concave one may leave it; the chord
+    stays inside.
+    """
     require_simple(polygon_xy_px)
     long, short = told(lambda: polygons.recist_axes(polygon_xy_px, row_mm, column_mm))
     return Axes(long_mm=long, short_mm=short)
