@@ -193,6 +193,23 @@ def test_a_picture_has_no_frames_planes_and_slices(tmp_path: Path) -> None:
                 open_image(path, **part)  # type: ignore[arg-type]
 
 
+def test_colours_of_a_tiff_keep_their_hue(tmp_path: Path) -> None:
+    red = np.zeros((6, 8, 3), np.uint8)
+    red[..., 0], red[:, :4, 1] = 200, 100
+    Pillow.fromarray(red).convert("CMYK").save(tmp_path / "inks.tif")
+    tifffile.imwrite(tmp_path / "deep.tif", red.astype(np.uint16) * 257, photometric="rgb")
+    tifffile.imwrite(tmp_path / "twelve.tif", (red.astype(int) * 4095 // 255).astype(np.uint16), photometric="rgb")
+    tifffile.imwrite(tmp_path / "float.tif", (red / 255).astype(np.float32), photometric="rgb")
+    for name in ("inks", "deep", "twelve", "float"):
+        assert np.abs(open_image(tmp_path / f"{name}.tif").rgb_u8.astype(int) - red).max() <= 1, name
+    seen = np.dstack([red, np.full((6, 8), 0, np.uint8)])
+    tifffile.imwrite(tmp_path / "clear.tif", seen, photometric="rgb", extrasamples=["unassalpha"])
+    assert (open_image(tmp_path / "clear.tif").rgb_u8 == 255).all()
+    Pillow.fromarray(red).convert("LAB").save(tmp_path / "lab.tif")
+    with pytest.raises(InputError, match="CIELAB; export it as RGB"):
+        open_image(tmp_path / "lab.tif")
+
+
 def test_white_is_zero_is_inverted_for_display(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", GREY, photometric="miniswhite")
     assert np.array_equal(open_image(tmp_path / "a.tif").rgb_u8[:, :, 0], 255 - GREY)

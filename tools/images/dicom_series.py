@@ -47,9 +47,10 @@ def series_stack(folder: str) -> Stack:
 
 def _images(folder: str) -> tuple[dict[Path, Any], list[str]]:
     """The files of the one series in a folder with their headers, and a note of what was left out."""
-    found = {path: head for path in _files(folder) if (head := _head(path)) is not None}
+    files = _files(folder)
+    found = {path: head for path in files if (head := _head(path)) is not None}
     images = {path: head for path, head in found.items() if _is_image(head)}
-    aside = sorted(path.name for path in found.keys() - images.keys() if path.name != "DICOMDIR")
+    aside = [path.name for path in files if path not in images and path.name != "DICOMDIR"]
     if not images:
         raise DecodeError("it is a folder without a DICOM series; name one image file in it")
     _require_one_series(images)

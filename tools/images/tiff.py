@@ -15,6 +15,7 @@ from fiducial.tools.images.window import windowed_u8
 from fiducial.tools.scale import MM_PER_UNIT
 
 MAX_PAGE_BYTES = 512 << 20
+ROWS_AT_ONCE = 256
 
 
 def decode_tiff(file: BinaryIO, request: Request) -> Decoded:
@@ -89,16 +90,39 @@ def _shown(page: Any, pixels: NDArray[Any]) -> Decoded:
     if pixels.dtype.kind == "c":
         raise DecodeError("its values are complex numbers; export the magnitude")
     if pixels.ndim == 3:
-        colour = pixels[:, :, :3]
-        if colour.dtype != np.uint8:
-            flat = windowed_u8(colour.reshape(colour.shape[0], -1))[:, :, 0]
-            colour = flat.reshape(colour.shape)
-        return Decoded("TIFF", np.ascontiguousarray(colour), orientation=_orientation(page))
+        return Decoded("TIFF", _colour_u8(page, pixels), orientation=_orientation(page))
     values = pixels.astype(np.float32)
     shown = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.dtype == np.uint8 else windowed_u8(values)
     if page.photometric.name == "MINISWHITE":
         shown = 255 - shown
     return Decoded("TIFF", shown, values, "stored value", orientation=_orientation(page))
+
+
+def _colour_u8(page: Any, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """RGB to show, (h, w, 3); inks (CMYK) as light, what is transparent on white. Raises DecodeError for CIELAB.
+
+    Samples of more than 8 bits are shown over the least of 8, 10, 12, 14 or 16 bits that holds them all, from 0, so
+    that hues stay.
+    """
+    if page.photometric.name in ("CIELAB", "ICCLAB", "ITULAB"):
+        raise DecodeError("its colours are CIELAB; export it as RGB")
+    inks = page.photometric.name == "SEPARATED" and pixels.shape[2] >= 4
+    clear = not inks and pixels.shape[2] == 4 and 2 in [int(kind) for kind in page.extrasamples]  # unassociated alpha
+    if pixels.dtype == np.uint8 and not inks and not clear:
+        return np.ascontiguousarray(pixels[:, :, :3])
+    tops = (1, 255) if pixels.dtype.kind == "f" else (255, 1023, 4095, 16383, 65535)
+    most = float(np.nanmax(pixels))
+    top = next((top for top in tops if most <= top), most)
+    shown = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for y in range(0, len(pixels), ROWS_AT_ONCE):  # floats of a whole picture would take six times its memory
+        share = np.clip(np.nan_to_num(pixels[y : y + ROWS_AT_ONCE].astype(np.float32)) / top, 0, 1)
+        colour = share[:, :, :3]
+        if inks:
+            colour = (1 - colour) * (1 - share[:, :, 3:4])
+        elif clear:
+            colour = 1 - (1 - colour) * share[:, :, 3:4]
+        shown[y : y + ROWS_AT_ONCE] = colour * 255 + 0.5
+    return shown
 
 
 def _orientation(page: Any) -> int:

@@ -62,6 +62,8 @@ def decode(file: BinaryIO, request: Request) -> Decoded:
         from fiducial.tools.images.raster import decode_raster
 
         return decode_raster(file, request)
+    if head[:4] in (b"\x5c\1\0\0", b"\0\0\1\x5c"):  # sizeof_hdr, 348, without a name of the format behind it
+        raise DecodeError("it is an Analyze header, which does not tell left from right; convert it to NIfTI")
     raise DecodeError("it is not an image this program knows; give a PNG, JPEG, TIFF, DICOM, NIfTI or NRRD file")
 
 
