@@ -120,14 +120,13 @@ def compared(found: dict[str, list[float]]) -> dict[str, Any]:
 
 def tower_boxes(session: Any) -> dict[str, list[tuple[Any, float]]]:
     """The tower's own proposals, each under its best label: box in stored pixels, score."""
-    from fiducial.skills.families.llava.tower import LABELS
-
+    names = session.model.tower.config.names
     proposals = session.proposals
     boxes = session.stored_to_input.inverse().boxes_xyxy(proposals.box_xyxy_px[0].double().numpy())
-    found: dict[str, list[tuple[Any, float]]] = {label: [] for label in LABELS}
+    found: dict[str, list[tuple[Any, float]]] = {label: [] for label in names}
     for box, labels, score in zip(boxes, proposals.label_scores[0], proposals.score[0], strict=True):
         if score > 0:
-            found[LABELS[int(labels.argmax())]].append((tuple(map(float, box)), float(labels.max())))
+            found[names[int(labels.argmax())]].append((tuple(map(float, box)), float(labels.max())))
     return found
 
 

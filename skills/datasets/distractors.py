@@ -1,8 +1,8 @@
 """Pictures of no domain, so that the model learns what it does not know: drawn ones, and images of other kinds.
 
 Drawn: dead leaves (occluding shapes; the statistics of photographs, Lee, Mumford and Huang, IJCV 2001), 1/f noise,
-pages of text, stripes, checkers, blobs. Real: nuclei (dsb2018), radiology (vqa_rad). Nothing of scikit-image's bundled
-pictures is used.
+pages of text, stripes, checkers, blobs. Real: radiology (vqa_rad), a kind of its own, of which nothing is annotated.
+Nothing of scikit-image's bundled pictures is used.
 """
 
 from __future__ import annotations
@@ -110,12 +110,12 @@ def drawn(count: int, first_seed: int = 0) -> Iterator[Sample]:
 
 
 def real(root: Path, split: str) -> Iterator[Sample]:
-    """Stream medical images of other kinds from ``dsb2018`` and ``vqa_rad`` below root, where they are."""
-    for name in ("dsb2018", "vqa_rad"):
-        if not (root / name).is_dir():
-            continue
-        files = {path.stem: path for path in (root / name / "images").iterdir()}
-        for stem in read_split(root / name, split):
-            path = files.get(Path(stem).stem)
-            if path is not None:
-                yield Sample(f"{name}/{stem}", stem, "other", partial(read_picture, path))
+    """Stream the radiology images of ``vqa_rad`` below root, where it is."""
+    folder = root / "vqa_rad"
+    if not folder.is_dir():
+        return
+    files = {path.stem: path for path in (folder / "images").iterdir()}
+    for stem in read_split(folder, split):
+        path = files.get(Path(stem).stem)
+        if path is not None:
+            yield Sample(f"vqa_rad/{stem}", stem, "radiology", partial(read_picture, path))

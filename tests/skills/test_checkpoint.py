@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fiducial.skills.training import dense
 from fiducial.skills.training.checkpoint import checkpoints, latest, save_checkpoint
+from fiducial.skills.training.embedded import dense
 from fiducial.skills.training.embedded.dense import DenseRecipe, train_dense
 from fiducial.skills.training.embedded.dense_data import Cached
 from fiducial.tests.skills.tiny import tiny_tower

@@ -13,6 +13,7 @@ from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.grammar import Grammar, intent_lines
 from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.families.llava.tokenizer import CONTROL_TOKENS, SLOT_TOKENS
+from fiducial.skills.families.llava.tower import KINDS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -25,11 +26,11 @@ def test_slots_parse_back(slots: list[int]) -> None:
     assert dialect.parse_slots(dialect.render_slots(slots), 40) == slots
 
 
-@given(st.integers(0, dialect.MAX_COUNT), st.booleans(), st.sampled_from(dialect.KIND_WORDS))
+@given(st.integers(0, dialect.MAX_COUNT), st.booleans(), st.sampled_from(KINDS))
 def test_counts_presence_and_kinds_parse_back(count: int, present: bool, kind: str) -> None:
     assert dialect.parse_count(dialect.render_count(count)) == count
     assert dialect.parse_presence(dialect.render_presence(present)) is present
-    assert dialect.parse_kind(kind) == kind
+    assert dialect.parse_kind(kind, KINDS) == kind
 
 
 @given(st.integers(0, 2**32))
@@ -62,7 +63,7 @@ def test_no_text_makes_the_parsers_raise(text: str) -> None:
     count = dialect.parse_count(text)
     assert count is None or str(count) == text.strip().lstrip("0") or count == 0
     assert dialect.parse_presence(text) in (None, True, False)
-    assert dialect.parse_kind(text) in (None, *dialect.KIND_WORDS)
+    assert dialect.parse_kind(text, KINDS) in (None, *KINDS)
     assert dialect.parse_slots(text, 40) is None or "<r" in text or text.strip() == dialect.NONE
 
 
@@ -75,7 +76,7 @@ def test_texts_that_say_nothing_certain_are_refused() -> None:
 
 
 def test_the_tokenizer_gives_back_every_text_of_the_dialect(tokenizer: PreTrainedTokenizerFast) -> None:
-    texts = [*intent_lines(), "none", "yes", "no", *dialect.KIND_WORDS, *map(str, range(61)), "".join(SLOT_TOKENS)]
+    texts = [*intent_lines(), "none", "yes", "no", *KINDS, *map(str, range(61)), "".join(SLOT_TOKENS)]
     texts.append("blood_smear red_cell 3 <r1><r2> white_cell 0 none")
     for text in texts:
         assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]).strip() == text

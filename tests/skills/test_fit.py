@@ -10,10 +10,10 @@ import torch
 
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
-from fiducial.skills.families.llava.tower import LABELS
+from fiducial.skills.families.llava.tower import KINDS, LABELS
 from fiducial.skills.training.embedded.base_tasks import said_words
 from fiducial.skills.training.embedded.commands import manifest_of, save_adapter, save_base
-from fiducial.skills.training.embedded.examples import Encoded, Example, labels_of
+from fiducial.skills.training.embedded.examples import Encoded, Example
 from fiducial.skills.training.embedded.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
 from fiducial.skills.training.embedded.tasks import ON_IMAGES, SKILLS, draw_example
 from fiducial.tests.skills.tiny import load_base
@@ -138,7 +138,7 @@ def parses(task: str, prompt: str, target: str, image: Encoded | None) -> bool:
     if task == "base":
         return base_parses(prompt, target, image)
     if prompt == dialect.KIND_PROMPT:
-        return dialect.parse_kind(target) is not None
+        return dialect.parse_kind(target, KINDS) is not None
     return task != "answer" or dialect.parse_presence(target) is not None
 
 
@@ -146,7 +146,7 @@ def base_parses(prompt: str, target: str, image: Encoded | None) -> bool:
     task, _, rest = prompt.partition(" ")
     if task == "describe":
         assert image is not None
-        return target.startswith(image.kind) and all(f"{k} {image.counts[k]} " in target for k in labels_of(image.kind))
+        return target.startswith(image.kind) and all(f"{k} {image.counts[k]} " in target for k in image.labels)
     if task == "name":
         assert image is not None
         (slot,) = dialect.parse_slots(rest, 40) or ()
@@ -157,7 +157,7 @@ def base_parses(prompt: str, target: str, image: Encoded | None) -> bool:
 
 
 def test_the_base_is_asked_for_every_word_of_the_dialect(tokenizer: PreTrainedTokenizerFast) -> None:
-    assert {*closed_words(), *dialect.KIND_WORDS, *dialect.YES_NO, dialect.NONE, "R7", "60", "<r39>"} <= {*said_words()}
+    assert {*closed_words(), *KINDS, *dialect.YES_NO, dialect.NONE, "R7", "60", "<r39>"} <= {*said_words()}
     drawn = [draw_example("base", BLANK, 0, i) for i in range(4000)]
     learned = {i for e in drawn for i in tokenise(e, tokenizer)["labels"]}
     assert {i for word in said_words() for i in tokenizer(word, add_special_tokens=False)["input_ids"]} <= learned

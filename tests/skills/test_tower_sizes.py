@@ -9,7 +9,7 @@ from fiducial.skills.families.llava.flips import mean_over_flips
 from fiducial.skills.families.llava.tower import Tower, TowerConfig
 from fiducial.tools.errors import InputError
 
-SMALL = {"channels": (8, 8, 8, 8, 8), "feature_size": 8, "slots": 4, "grid": (2, 2), "hidden_size": 8}
+SMALL = {"channels": (8, 8, 8, 8, 8), "feature_size": 8, "slots": 4, "grid": (2, 2), "hidden_size": 128}
 
 
 @pytest.mark.parametrize("size", [(320, 250), (330, 240), (328, 240), (0, 240), (-16, 240), (8, 8)])

@@ -17,8 +17,7 @@ DIALECT = "slots-2"  # 2: the word of its slot is added to each region token
 NONE = "none"
 MAX_COUNT = 60
 YES_NO = ("yes", "no")
-KIND_WORDS = ("blood_smear", "head_ultrasound", "other")
-_SLOT = re.compile(r"<r(\d+)>")
+_SLOT = re.compile(r"<r([0-9]+)>")
 
 
 def understand_prompt(question: str) -> str:
@@ -63,7 +62,7 @@ def render_count(count: int) -> str:
 def parse_count(text: str) -> int | None:
     """Inverse of ``render_count``."""
     text = text.strip()
-    return int(text) if re.fullmatch(r"\d{1,2}", text) else None
+    return int(text) if re.fullmatch(r"[0-9]{1,2}", text) else None
 
 
 def render_presence(present: bool) -> str:
@@ -76,14 +75,13 @@ def parse_presence(text: str) -> bool | None:
     return {"yes": True, "no": False}.get(text.strip())
 
 
-def parse_kind(text: str) -> str | None:
-    """A kind of image, or None."""
-    return text.strip() if text.strip() in KIND_WORDS else None
+def parse_kind(text: str, kinds: Sequence[str]) -> str | None:
+    """The one of the kinds of image that the text names, or None."""
+    return text.strip() if text.strip() in kinds else None
 
 
 __all__ = [
     "KIND_PROMPT",
-    "KIND_WORDS",
     "Intent",
     "find_prompt",
     "next_words",

@@ -16,7 +16,6 @@ from fiducial.skills.families.llava.dialect import DIALECT, NONE
 from fiducial.skills.families.llava.grammar import Grammars
 from fiducial.skills.families.llava.inclusion import Inclusion, Rule
 from fiducial.skills.families.llava.session import LlavaSession
-from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
 from fiducial.tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class LlavaModel:
     @cached_property
     def slot_ids(self) -> tuple[int, ...]:
         """The token of each region slot."""
-        return tuple(self.tokenizer.convert_tokens_to_ids(list(SLOT_TOKENS)))  # type: ignore[arg-type]
+        return tuple(self.peft.get_base_model().config.slot_token_ids)  # type: ignore[union-attr, arg-type]
 
     def inclusion(self, structure: str, evidence: Sequence[float]) -> Inclusion:
         """Decides one list of slots by the structure's rule; evidence: the tower's score of each slot in use."""
@@ -66,7 +65,7 @@ class LlavaModel:
     @cached_property
     def grammars(self) -> Grammars:
         """For constrained decoding."""
-        return Grammars(self.tokenizer)
+        return Grammars(self.tokenizer, self.tower.config)
 
     def open(self, image: Image) -> LlavaSession:
         """A session on one image."""

@@ -8,11 +8,16 @@ says nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from transformers import PreTrainedTokenizerFast
 
 from fiducial.skills.datasets.language import next_words
 from fiducial.skills.families.llava import dialect
+from fiducial.tools.structures import members, structures
+
+if TYPE_CHECKING:
+    from fiducial.skills.families.llava.tower import TowerConfig
 
 
 def intent_lines(prefix: tuple[str, ...] = ()) -> Iterator[str]:
@@ -22,6 +27,15 @@ def intent_lines(prefix: tuple[str, ...] = ()) -> Iterator[str]:
             yield from intent_lines((*prefix, word))
         else:
             yield " ".join(prefix)
+
+
+def known_lines(config: TowerConfig) -> Iterator[str]:
+    """The lines of the language that speak of nothing but what the tower knows."""
+    known = {key for key in structures() if {*members(key)} <= {*config.labels}}
+    foreign = {*structures()} - known
+    for line in intent_lines():
+        if not foreign & {*line.split()}:
+            yield line
 
 
 class Grammar:
@@ -43,8 +57,8 @@ class Grammar:
 class Grammars:
     """The grammar of every skill that has a finite one; lists of slots are decided by ``inclusion``."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
-        self.intent = Grammar(tokenizer, intent_lines()).allowed
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, config: TowerConfig) -> None:
+        self.intent = Grammar(tokenizer, known_lines(config)).allowed
         self.presence = Grammar(tokenizer, dialect.YES_NO).allowed
-        self.kind = Grammar(tokenizer, dialect.KIND_WORDS).allowed
+        self.kind = Grammar(tokenizer, config.kinds).allowed
         self.count = Grammar(tokenizer, (dialect.render_count(n) for n in range(dialect.MAX_COUNT + 1))).allowed

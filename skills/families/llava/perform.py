@@ -26,9 +26,9 @@ from fiducial.skills.citations import cited_ids
 from fiducial.skills.datasets.language import explain_prompt
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.held import HeldToRecord
-from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.contradictions import Truth
+from fiducial.tools.errors import InputError
 from fiducial.tools.record import Ellipse, Intent, Region
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def answer(session: LlavaSession, args: AnswerArgs) -> AnswerResult:
     grammars = session.model.grammars
     if args.intent.task == "kind" or args.intent.structure is None:
         made = session.generate("answer", dialect.KIND_PROMPT, allowed=grammars.kind)
-        kind = dialect.parse_kind(made.text)
+        kind = dialect.parse_kind(made.text, session.model.tower.config.kinds)
         return AnswerResult(value=kind, confidence=made.confidence, parsed=kind is not None, text=made.text)
     made = session.generate("answer", dialect.presence_prompt(args.intent.structure), allowed=grammars.presence)
     present = dialect.parse_presence(made.text)
@@ -91,10 +91,18 @@ class Found:
         )
 
 
+def label_index(session: LlavaSession, structure: str) -> int:
+    """The tower's label of a structure. Raises InputError for one that it does not know."""
+    labels = session.model.tower.config.labels
+    if structure not in labels:
+        raise InputError(f"this model knows no structure '{structure}'; it knows: {', '.join(labels)}")
+    return labels.index(structure)
+
+
 def find(session: LlavaSession, skill: str, args: FindArgs) -> Found:
     """The slots that the decoder names, or with ``exactly_count`` the likeliest so many."""
     used = int((session.proposals.score[0] > 0).sum())
-    evidence = session.proposals.label_scores[0, :used, LABELS.index(args.structure)].tolist()
+    evidence = session.proposals.label_scores[0, :used, label_index(session, args.structure)].tolist()
     inclusion = session.model.inclusion(args.structure, evidence)
     made = session.generate(skill, dialect.find_prompt(skill, args.structure), decider=inclusion)
     slots = dialect.parse_slots(made.text, used)

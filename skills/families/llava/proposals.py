@@ -9,18 +9,21 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers.utils import ModelOutput
 
+from fiducial.skills.families.llava.marks import Marks
+
 BOX_STRIDE, ELLIPSE_STRIDE, MASK_STRIDE = 8, 16, 8
 HEAD_LABEL = 3
 NMS_IOU = 0.55
+MARK_BOX_PX = 12.0  # side of the box that stands for a landmark, which has none
 
 
 @dataclass
 class Proposals(ModelOutput):
     """Candidate regions in order of falling score; slot k is row k. Coordinates in pixels of the letterboxed input.
 
-    box_xyxy_px (B, K, 4); label_scores (B, K, labels) in 0–1; score (B, K): the best label's; cell_index (B, K): the
-    heat map cell, row-major; ellipse (B, 5): centre x, y, semi major, semi minor in px, angle in radians from +x to
-    +y, the one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
+    box_xyxy_px (B, K, 4); label_scores (B, K, labels + landmarks) in 0–1; score (B, K): the best label's; cell_index
+    (B, K): the heat map cell, row-major; ellipse (B, 5): centre x, y, semi major, semi minor in px, angle in radians
+    from +x to +y, the one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
     """
 
     box_xyxy_px: Tensor = None  # type: ignore[assignment]
@@ -52,8 +55,20 @@ def iou_matrix(a: Tensor, b: Tensor) -> Tensor:
     return overlap / (area_a[..., :, None] + area_b[..., None, :] - overlap).clamp(min=1e-6)
 
 
-def propose(heat: Tensor, box: Tensor, ellipse: Tensor, mask: Tensor, slots: int) -> Proposals:
-    """Peaks of the heat map after non-maximum suppression, and the head's ellipse put in the place of its box."""
+def propose(
+    heat: Tensor,
+    box: Tensor,
+    ellipse: Tensor,
+    mask: Tensor,
+    slots: int,
+    head: int = HEAD_LABEL,
+    marks: Marks | None = None,
+    floor: float = 0.0,
+) -> Proposals:
+    """Peaks of the heat map after non-maximum suppression, and the head's ellipse put in the place of its box.
+
+    head: the index of its label; marks: landmarks, which are proposals too; floor: see ``TowerConfig``.
+    """
     scores = heat.sigmoid()
     peak = scores * (F.max_pool2d(scores, 3, 1, 1) == scores)
     best = peak.amax(1).flatten(1)
@@ -62,20 +77,41 @@ def propose(heat: Tensor, box: Tensor, ellipse: Tensor, mask: Tensor, slots: int
     per_cell = scores.flatten(2).transpose(1, 2)
     labels = per_cell.gather(1, cell[..., None].expand(-1, -1, heat.shape[1]))
     boxes = vote_boxes(decode_boxes(box), per_cell, cell, labels.argmax(-1), (heat.shape[2], width))
-    score = torch.where(suppressed(boxes, score), torch.zeros_like(score), score)
+    score = torch.where(suppressed(boxes, score) | (score < floor), torch.zeros_like(score), score)
+    if marks is not None:
+        boxes, labels, cell, score = with_marks(boxes, labels, cell, score, marks, (heat.shape[2], width), floor)
     score, order = score.sort(dim=1, descending=True, stable=True)
     order, score = order[:, :slots], score[:, :slots]
     boxes = boxes.gather(1, order[..., None].expand(-1, -1, 4))
     labels = labels.gather(1, order[..., None].expand(-1, -1, labels.shape[-1]))
     labels = labels * (score > 0)[..., None]
     cell = cell.gather(1, order)
-    voted, spread = vote_ellipse(ellipse, scores[:, HEAD_LABEL], width)
+    voted, spread = vote_ellipse(ellipse, scores[:, head], width)
     fitted, apart = blend_with_mask(voted, mask)
     spread = torch.hypot(spread, apart)
-    is_head = (labels.argmax(-1) == HEAD_LABEL) & (score > 0)
+    is_head = (labels.argmax(-1) == head) & (score > 0)
     boxes = torch.where(is_head[..., None], ellipse_box(fitted)[:, None].expand_as(boxes), boxes)
     return Proposals(
         box_xyxy_px=boxes, label_scores=labels, score=score, cell_index=cell, ellipse=fitted, ellipse_spread=spread
+    )
+
+
+def with_marks(
+    boxes: Tensor, labels: Tensor, cell: Tensor, score: Tensor, marks: Marks, size: tuple[int, int], floor: float
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Boxes, label scores, cells and scores with one row more for each landmark, under a label of its own."""
+    batch, count = marks.score.shape
+    seen = torch.where(marks.score < floor, torch.zeros_like(marks.score), marks.score)
+    xy, half = marks.xy_px, MARK_BOX_PX / 2
+    column = (xy[..., 0] / BOX_STRIDE).long().clamp(0, size[1] - 1)
+    row = (xy[..., 1] / BOX_STRIDE).long().clamp(0, size[0] - 1)
+    own = torch.cat([seen.new_zeros(batch, count, labels.shape[-1]), torch.diag_embed(seen)], -1)
+    padded = F.pad(labels, (0, count))
+    return (
+        torch.cat([boxes, torch.cat([xy - half, xy + half], -1)], 1),
+        torch.cat([padded, own], 1),
+        torch.cat([cell, row * size[1] + column], 1),
+        torch.cat([score, seen], 1),
     )
 
 

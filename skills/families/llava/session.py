@@ -20,7 +20,7 @@ from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.families.llava.proposals import Proposals
-from fiducial.skills.families.llava.tower import KINDS, TowerOutput
+from fiducial.skills.families.llava.tower import TowerOutput
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import FrameMap2D, crop_map
 from fiducial.tools.images.image import Image
@@ -110,17 +110,17 @@ class LlavaSession:
         also looked at mirrored at its edges, and the better of the two counts if both are of one kind.
         """
         dense = self._encoded[0].dense
-        probabilities = dense.kind[0].softmax(-1).tolist()
-        kind = KINDS[int(np.argmax(probabilities))]
+        kinds, probabilities = self.model.tower.config.kinds, dense.kind[0].softmax(-1).tolist()
+        kind = kinds[int(np.argmax(probabilities))]
         typicality = self.model.calibration.typicality(kind, dense.embedding[0].numpy())
         (values, _), (mirrored, _) = self._shown, self._view(mirrored=True)
         if not torch.equal(values, mirrored):
             with torch.no_grad():
                 other = self.model.tower(mirrored).dense
-            if KINDS[int(other.kind[0].argmax())] == kind:
+            if kinds[int(other.kind[0].argmax())] == kind:
                 seen = self.model.calibration.typicality(kind, other.embedding[0].numpy())
                 typicality = max(typicality, seen)
-        return DomainEvidence(kind, dict(zip(KINDS, probabilities, strict=True)), typicality)
+        return DomainEvidence(kind, dict(zip(kinds, probabilities, strict=True)), typicality)
 
     def perform(self, skill: str, args: BaseModel) -> BaseModel:
         """Perform one skill with its adapter."""

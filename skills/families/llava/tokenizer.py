@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-SLOT_TOKENS = tuple(f"<r{k}>" for k in range(40))
+SLOT_TOKENS = tuple(f"<r{k}>" for k in range(64))
 CONTROL_TOKENS = ("<pad>", "<bos>", "<eos>", "<sep>", "<image>", "<unk>")
 
 

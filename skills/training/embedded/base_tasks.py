@@ -19,11 +19,11 @@ from fiducial.skills.datasets.language import (
 )
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tokenizer import SLOT_TOKENS
-from fiducial.skills.training.embedded.examples import Encoded, Example, labels_of
+from fiducial.skills.training.embedded.examples import Encoded, Example
 from fiducial.skills.training.embedded.records import random_record
 from fiducial.tools.positions import PLACE_WORDS, place_of
 from fiducial.tools.record import Intent
-from fiducial.tools.structures import structures
+from fiducial.tools.structures import DOMAIN_NAMES, structures
 
 NAMED, COPIES, COPIED, RESTATED, PLACED = 5, 4, 16, 3, 6
 
@@ -38,7 +38,7 @@ def pictures(images: Sequence[Encoded], rng: random.Random) -> Example:
 
 def describe(image: Encoded) -> str:
     """Kind, then every structure with its number and its slots."""
-    lists = (f"{k} {image.counts[k]} {dialect.render_slots(image.slots[k])}" for k in labels_of(image.kind))
+    lists = (f"{k} {image.counts[k]} {dialect.render_slots(image.slots[k])}" for k in image.labels)
     return " ".join([image.kind, *lists])
 
 
@@ -55,7 +55,7 @@ def said_words() -> tuple[str, ...]:
     prompts = (
         "describe name copy restate retell place understand answer presence kind count detect point landmark explain"
     )
-    words = {*prompts.split(), *dialect.YES_NO, dialect.NONE, *dialect.KIND_WORDS, *closed_words(), *PLACE_WORDS}
+    words = {*prompts.split(), *dialect.YES_NO, dialect.NONE, *DOMAIN_NAMES, "other", *closed_words(), *PLACE_WORDS}
     return (*sorted(words), *map(str, range(61)), *(f"R{i}" for i in range(1, 41)), *SLOT_TOKENS)
 
 

@@ -10,7 +10,6 @@ import torch
 
 from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
 from fiducial.skills.families.llava.processing import pixel_values
-from fiducial.skills.families.llava.tower import KINDS
 from fiducial.skills.training.embedded.corpus import corpus
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> C
             if error is not None and part == "calibrate" and sample.real:
                 errors.append(error)
     clouds, distances = {}, {}
-    for kind in KINDS[:2]:
+    for kind in (kind for kind in tower.config.kinds if (kind, "fit", True) in found or (kind, "fit", False) in found):
         clouds[kind] = tuple(
             Cloud.of(rows) for real in (True, False) if len(rows := found.get((kind, "fit", real), [])) > 1
         )

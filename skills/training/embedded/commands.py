@@ -18,7 +18,7 @@ from fiducial.skills.families.llava.dialect import DIALECT
 from fiducial.skills.families.llava.family import load_base, load_llava
 from fiducial.skills.families.llava.model import new_model
 from fiducial.skills.families.llava.tokenizer import train_tokenizer
-from fiducial.skills.families.llava.tower import KINDS, Tower
+from fiducial.skills.families.llava.tower import Tower
 from fiducial.skills.load import embedded_folder
 from fiducial.skills.training.embedded import recipes
 from fiducial.skills.training.embedded.base_tasks import said_words
@@ -29,8 +29,10 @@ from fiducial.skills.training.embedded.dense_data import cache_all
 from fiducial.skills.training.embedded.fit import fit
 from fiducial.skills.training.embedded.images import encoded_corpus, split_hashes
 from fiducial.skills.training.embedded.inclusion import tune_inclusion
+from fiducial.skills.training.embedded.sights import sights
 from fiducial.skills.training.embedded.tasks import SKILLS, draw_example
 from fiducial.tools.errors import InputError
+from fiducial.tools.structures import DOMAIN_NAMES
 
 IMAGES, RECIPE = "encoded.pt", "recipe.json"
 
@@ -79,10 +81,9 @@ def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> To
             tower = Tower.from_pretrained(kept)
             continue
         if items is None:
-            from fiducial.skills.families.llava.tower import TowerConfig
-
-            items = cache_all(corpus(root, "train", "fit", phantoms=300, drawn=400), TowerConfig())
-        tower = train_dense(items, recipe, work / f"dense-{number}", tower)
+            phantoms = bounded(recipes.PHANTOMS, None if max_steps is None else max_steps * recipe.batch_size)
+            items = cache_all(corpus(root, "train", "fit", phantoms, recipes.DRAWN, recipes.CROPS), sights())
+        tower = train_dense(items, recipe, work / f"dense-{number}", tower or Tower(sights()))
         aside = work / f".tower-{number}"
         tower.save_pretrained(aside)
         (aside / RECIPE).write_text(numbers, encoding="utf-8")
@@ -101,7 +102,7 @@ def tokenizer_of_the_language(seed: int, samples: int = 60000) -> PreTrainedToke
     own = [word for word in said_words() if "<" not in word] + [f"R{i}" for i in range(41, 61)]
     texts += [" ".join(own)] * (samples // 60)
     rng.shuffle(texts)
-    keys = sorted({word for word in closed_words() if "_" in word} | {kind for kind in KINDS if "_" in kind})
+    keys = sorted({word for word in closed_words() if "_" in word} | {kind for kind in DOMAIN_NAMES if "_" in kind})
     return train_tokenizer(texts, keys)
 
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from fiducial.skills.datasets import distractors
 from fiducial.skills.datasets.bccd import open_bccd
+from fiducial.skills.datasets.cropped import cropped
+from fiducial.skills.datasets.dsb2018 import open_dsb2018
 from fiducial.skills.datasets.hc18 import open_hc18
 from fiducial.skills.datasets.phantoms import open_phantoms
 from fiducial.skills.datasets.sample import Sample, held_out
 
+READERS = {"bccd": open_bccd, "hc18": open_hc18, "dsb2018": open_dsb2018}
 
-def corpus(root: Path, split: str, part: str | None = None, phantoms: int = 400, drawn: int = 300) -> Iterator[Sample]:
-    """Stream every set below ``root``. part ``fit`` or ``calibrate`` takes that share of the split; None takes all."""
+
+def corpus(
+    root: Path, split: str, part: str | None = None, phantoms: int = 400, drawn: int = 300, crops: int = 0
+) -> Iterator[Sample]:
+    """Stream every set below ``root``. part ``fit`` or ``calibrate`` takes that share of the split; None takes all.
+
+    crops: so many random windows of each real image with it, of other proportions and magnifications.
+    """
     streams = [
-        open_bccd(root / "bccd", split) if (root / "bccd").is_dir() else iter(()),
-        open_hc18(root / "hc18", split) if (root / "hc18").is_dir() else iter(()),
+        *(with_crops(read(root / name, split), crops) for name, read in READERS.items() if (root / name).is_dir()),
         open_phantoms(None, split, phantoms),
         distractors.real(root, split),
         distractors.drawn(drawn, 0 if split == "train" else 10**6),
@@ -25,3 +35,12 @@ def corpus(root: Path, split: str, part: str | None = None, phantoms: int = 400,
     for sample in chain(*streams):
         if part is None or held_out(sample.group) == (part == "calibrate"):
             yield sample
+
+
+def with_crops(samples: Iterable[Sample], crops: int) -> Iterator[Sample]:
+    """Each sample, then so many windows of it."""
+    for sample in samples:
+        yield sample
+        for turn in range(crops):
+            seed = [turn, *sample.id.encode()]
+            yield cropped(sample, np.random.default_rng(seed))

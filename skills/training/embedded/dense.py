@@ -1,8 +1,8 @@
 """The dense stage of pre-training: the tower learns what is where, before any word.
 
 Class heat map with the penalty-reduced focal loss of CenterNet (Zhou et al. 1904.07850), boxes with GIoU
-(Rezatofighi et al. 1902.09630), the head's ellipse with a smooth L1, its soft mask and the kind of image with
-cross-entropy.
+(Rezatofighi et al. 1902.09630), the head's ellipse with a smooth L1; its soft mask, the landmarks' places and the kind
+of image with cross-entropy.
 """
 
 from __future__ import annotations
@@ -18,18 +18,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fiducial.skills.families.llava.marks import MARK_STRIDE
 from fiducial.skills.families.llava.proposals import decode_boxes
-from fiducial.skills.families.llava.tower import KINDS, Dense, Tower, TowerConfig
+from fiducial.skills.families.llava.tower import Dense, Tower, TowerConfig
 from fiducial.skills.training.checkpoint import latest, save_checkpoint
 from fiducial.skills.training.embedded.dense_data import Batch, Cached, make_batch
 from fiducial.tools.errors import InputError
 
 SAVE_EVERY, LOG_EVERY = 250, 50
+MARK_SD_PX = 3.2  # of the landmarks' target, a little less than a cell
 
 
 @dataclass(frozen=True)
 class DenseRecipe:
-    """Numbers of the dense stage. mixture: share of a batch that each kind of image gets, in the order of KINDS.
+    """Numbers of the dense stage. mixture: share of a batch that each kind gets, in the order of the tower's kinds.
 
     real: how much likelier a real image is drawn than a phantom of its kind; gentle: share of gently augmented images.
     """
@@ -77,19 +79,30 @@ def losses(dense: Dense, batch: Batch) -> dict[str, Tensor]:
     factors = torch.cat([factors, round_head.expand(-1, 2, -1, -1)], 1)
     error = F.smooth_l1_loss(dense.ellipse.float() * factors, batch.ellipse * factors, beta=0.05, reduction="none")
     parts["ellipse"] = 2 * (error * weight).sum() / weight.sum().clamp(min=1)
-    heads = batch.kind == KINDS.index("head_ultrasound")
+    heads = batch.ultrasound
     if heads.any():
         parts["mask"] = F.binary_cross_entropy_with_logits(dense.mask.float()[heads], batch.mask[heads])
+    placed = ~batch.marks[..., 0].isnan()
+    if dense.marks is not None and placed.any():
+        parts["marks"] = 0.4 * mark_loss(dense.marks.float()[placed], batch.marks[placed])
     parts["kind"] = 0.5 * F.cross_entropy(dense.kind.float(), batch.kind)
     return parts
+
+
+def mark_loss(logits: Tensor, xy_px: Tensor) -> Tensor:
+    """Cross-entropy of landmarks' maps (N, H, W) with a bell around their true places (N, 2)."""
+    rows = (torch.arange(logits.shape[1]) + 0.5) * MARK_STRIDE - xy_px[:, 1:]
+    columns = (torch.arange(logits.shape[2]) + 0.5) * MARK_STRIDE - xy_px[:, :1]
+    bell = (-(rows[:, :, None] ** 2 + columns[:, None] ** 2) / (2 * MARK_SD_PX**2)).flatten(1).softmax(-1)
+    return -(bell * logits.flatten(1).log_softmax(-1)).sum(-1).mean()
 
 
 def draw(items: Sequence[Cached], recipe: DenseRecipe, step: int) -> tuple[list[Cached], np.random.Generator]:
     """The images of a step and its generator: a function of seed and step alone, so a resumed run is the same."""
     rng = np.random.default_rng([recipe.seed, step])
-    by_kind = [[i for i, item in enumerate(items) if item.kind == kind] for kind in range(len(KINDS))]
+    by_kind = [[i for i, item in enumerate(items) if item.kind == kind] for kind in range(len(recipe.mixture))]
     shares = np.array([share if by_kind[k] else 0.0 for k, share in enumerate(recipe.mixture)])
-    kinds = rng.choice(len(KINDS), size=recipe.batch_size, p=shares / shares.sum())
+    kinds = rng.choice(len(shares), size=recipe.batch_size, p=shares / shares.sum())
     chosen = []
     for k in kinds:
         weight = np.array([recipe.real if items[i].real else 1.0 for i in by_kind[k]])
@@ -97,8 +110,32 @@ def draw(items: Sequence[Cached], recipe: DenseRecipe, step: int) -> tuple[list[
     return chosen, rng
 
 
+def grown(tower: Tower, config: TowerConfig) -> Tower:
+    """A tower of a configuration that knows more, with every weight of ``tower`` that it has a place for.
+
+    Of the heads that have a row for each label or kind, the rows of those that both know; the rest starts anew.
+    """
+    new, state = Tower(config), dict(tower.state_dict())  # type: ignore[call-arg]
+    fresh = new.state_dict()
+    for prefix, names, own in (
+        ("heat_head.3", tower.config.labels, config.labels),
+        ("kind_head", tower.config.kinds, config.kinds),
+    ):
+        for part in ("weight", "bias"):
+            value = fresh[f"{prefix}.{part}"].clone()
+            for row, name in enumerate(names):
+                if name in own:
+                    value[own.index(name)] = state[f"{prefix}.{part}"][row]
+            state[f"{prefix}.{part}"] = value
+    new.load_state_dict({**fresh, **{name: v for name, v in state.items() if name in fresh}})
+    return new
+
+
 def train_dense(items: Sequence[Cached], recipe: DenseRecipe, out: Path, tower: Tower | None = None) -> Tower:
-    """Train a tower (a new one, or on from another stage's) and return its averaged weights. Resumes from ``out``."""
+    """Train a tower (a new one, or on from another stage's) and return its averaged weights. Resumes from ``out``.
+
+    A tower that is given is trained in place.
+    """
     torch.manual_seed(recipe.seed)
     tower = (tower or Tower(TowerConfig())).to(memory_format=torch.channels_last)  # type: ignore[call-arg]
     config = tower.config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -11,25 +11,28 @@ from torch import Tensor
 
 from fiducial.skills.families.llava.flips import mean_over_flips
 from fiducial.skills.families.llava.proposals import Proposals
-from fiducial.skills.families.llava.tower import KINDS, LABELS, Tower
+from fiducial.skills.families.llava.tower import Tower, TowerConfig
 from fiducial.skills.training.embedded.dense_data import Cached, boxes_of, make_batch
 from fiducial.tools.geometry.matching import match_by_iou
 
 MATCH_IOU = 0.5
-CELLS = LABELS[:3]
+MARK_WITHIN = 0.04  # of the input's width: a landmark further off than this is not the one that is meant
 
 
 @dataclass(frozen=True)
 class Encoded:
     """One (augmented) image as the decoder sees it.
 
-    tokens (T, size); slots: those that name the true objects of each label; counts: the true numbers.
+    tokens (T, size); slots: those that name the true objects of each label; counts: the true numbers; labels: those
+    that an image of its kind may show; marks: the slot of each landmark that it shows.
     """
 
     kind: str
     tokens: Tensor
     slots: dict[str, tuple[int, ...]]
     counts: dict[str, int]
+    labels: tuple[str, ...] = ()
+    marks: dict[str, int] = field(default_factory=dict)
 
 
 Turn = tuple[str, str]
@@ -51,11 +54,6 @@ class Example:
         return cls(tuple(turns), image)
 
 
-def labels_of(kind: str) -> tuple[str, ...]:
-    """The structures that an image of a kind may show."""
-    return {"blood_smear": CELLS, "head_ultrasound": ("head",)}.get(kind, ())
-
-
 @torch.no_grad()
 def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float], seed: int = 0) -> list[Encoded]:
     """Encode every item once for each strength of augmentation."""
@@ -67,14 +65,39 @@ def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float]
             with torch.autocast("cpu", torch.bfloat16):
                 dense = mean_over_flips(tower, batch.pixels.contiguous(memory_format=torch.channels_last))
             result = tower.read(dense)
-            for i, (item, objects) in enumerate(zip(chunk, batch.objects, strict=True)):
-                boxes, proposed = boxes_of(objects, config), valid_boxes(result.proposals, i)
-                own = {label: boxes[objects[:, 0] == index] for index, label in enumerate(LABELS)}
-                pairs = {label: match_by_iou(own[label], proposed, MATCH_IOU).pairs for label in LABELS}
-                slots = {label: tuple(int(k) for _, k in pairs[label]) for label in LABELS}
-                counts = {label: len(own[label]) for label in LABELS}
-                out.append(Encoded(KINDS[item.kind], result.hidden_states[-1][i].to(torch.bfloat16), slots, counts))
+            for i, item in enumerate(chunk):
+                tokens, kind = result.hidden_states[-1][i].to(torch.bfloat16), config.kinds[item.kind]
+                slots, counts = named(boxes_of(batch.objects[i], config), batch.objects[i], result.proposals, i, config)
+                marks = named_marks(batch.marks[i].numpy(), result.proposals, i, config)
+                out.append(Encoded(kind, tokens, slots, counts, config.labels_of_kind.get(kind, ()), marks))
     return out
+
+
+def named(
+    boxes: np.ndarray, objects: np.ndarray, proposals: Proposals, row: int, config: TowerConfig
+) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+    """The slots of one image's true objects (boxes (N, 4), labels in ``objects[:, 0]``), and how many there are."""
+    proposed = valid_boxes(proposals, row)
+    usable = proposals.label_scores[row, : len(proposed)].argmax(-1).numpy() < len(config.labels)
+    own = {label: boxes[objects[:, 0] == index] for index, label in enumerate(config.labels)}
+    places = np.flatnonzero(usable)
+    pairs = {label: match_by_iou(own[label], proposed[usable], MATCH_IOU).pairs for label in config.labels}
+    slots = {label: tuple(int(places[k]) for _, k in pairs[label]) for label in config.labels}
+    return slots, {label: len(own[label]) for label in config.labels}
+
+
+def named_marks(marks: np.ndarray, proposals: Proposals, row: int, config: TowerConfig) -> dict[str, int]:
+    """The slot of each landmark (M, 2), NaN for none, that was placed near enough to the truth."""
+    boxes, found = valid_boxes(proposals, row), {}
+    labels = proposals.label_scores[row, : len(boxes)].argmax(-1).numpy()
+    for index, name in enumerate(config.landmarks):
+        at = np.flatnonzero(labels == len(config.labels) + index)
+        if not len(at) or np.isnan(marks[index, 0]):
+            continue
+        centre = (boxes[at[0], :2] + boxes[at[0], 2:]) / 2
+        if np.hypot(*(centre - marks[index])) <= MARK_WITHIN * config.width_px:
+            found[name] = int(at[0])
+    return found
 
 
 def valid_boxes(proposals: Proposals, row: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from fiducial.skills.families.llava.tower import KINDS, Tower
+from fiducial.skills.families.llava.tower import Tower, TowerConfig
 from fiducial.skills.training.embedded.corpus import corpus
 from fiducial.skills.training.embedded.dense_data import Cached, cache_all
 from fiducial.skills.training.embedded.examples import Encoded, encode_all
@@ -30,7 +30,7 @@ def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str
             return [Encoded(**row) for row in found["rows"]]
     items = cache_all(corpus(root, "train", part, phantoms=400, drawn=200), tower.config)
     images: list[Encoded] = []
-    for group, turns in grouped(items):
+    for group, turns in grouped(items, tower.config):
         images += encode_all(tower, group, turns)
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -54,9 +54,9 @@ def split_hashes(root: Path, split: str = "train") -> dict[str, str]:
     return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in lists}
 
 
-def grouped(items: Sequence[Cached]) -> list[tuple[list[Cached], tuple[float, ...]]]:
+def grouped(items: Sequence[Cached], config: TowerConfig) -> list[tuple[list[Cached], tuple[float, ...]]]:
     """Items with the augmentation strengths that their group gets."""
     groups: dict[tuple[float, ...], list[Cached]] = {}
     for item in items:
-        groups.setdefault(TURNS.get((KINDS[item.kind], item.real), OTHER_TURNS), []).append(item)
+        groups.setdefault(TURNS.get((config.kinds[item.kind], item.real), OTHER_TURNS), []).append(item)
     return [(group, turns) for turns, group in groups.items()]

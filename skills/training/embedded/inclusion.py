@@ -17,14 +17,13 @@ from fiducial.skills.datasets.sample import Sample
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.family import LlavaModel, load_llava
 from fiducial.skills.families.llava.inclusion import Rule, log_odds
-from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.training.embedded.corpus import corpus
 from fiducial.tools.frames import identity_map
 from fiducial.tools.geometry.matching import match_by_iou
 from fiducial.tools.images.image import Image
 from fiducial.tools.record import ImageInfo
 
-CELLS = LABELS[:3]
+CELLS = ("red_cell", "white_cell", "platelet")
 GRID = np.round(np.arange(0.25, 0.76, 0.05), 2)
 MATCH_IOU, ROUNDS = 0.5, 2
 PLAIN = np.array([0.5, 0.5, 0.0])  # what the fit is drawn to: both readings alike, no shift
@@ -73,7 +72,7 @@ def read_slots(model: LlavaModel, sample: Sample, structure: str) -> Slots:
     session = model.open(in_memory(sample))
     proposals = session.proposals
     used = int((proposals.score[0] > 0).sum())
-    evidence = proposals.label_scores[0, :used, LABELS.index(structure)].tolist()
+    evidence = proposals.label_scores[0, :used, model.tower.config.labels.index(structure)].tolist()
     inclusion = model.inclusion(structure, evidence)
     session.generate("detect", dialect.find_prompt("detect", structure), decider=inclusion)
     order = sorted(inclusion.decoder)

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 from fiducial.skills.datasets.language import explain_prompt, render_intent, sample_question, write_explanation
 from fiducial.skills.families.llava import dialect
-from fiducial.skills.families.llava.tower import LABELS
 from fiducial.skills.training.embedded.base_tasks import base_example
-from fiducial.skills.training.embedded.examples import Encoded, Example, Turn, labels_of
+from fiducial.skills.training.embedded.examples import Encoded, Example, Turn
 from fiducial.skills.training.embedded.records import random_record
 
 BASE = "base"
+FOREIGN = 4  # structures asked for of an image that shows none of any
 
 
 def understand(rng: random.Random) -> Example:
@@ -33,9 +33,10 @@ def explain(rng: random.Random) -> Example:
 
 def structures_for(image: Encoded, rng: random.Random) -> list[str]:
     """The structures to ask for, in any order: those that belong to such an image, now and then a foreign one."""
-    own = [*(labels_of(image.kind) or LABELS)]
+    known = [*image.counts]
+    own = [*image.labels] or rng.sample(known, min(FOREIGN, len(known)))
     if rng.random() < 0.1:
-        own.append(rng.choice(LABELS))
+        own.append(rng.choice(known))
     rng.shuffle(own)
     return own
 
