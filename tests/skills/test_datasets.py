@@ -112,9 +112,7 @@ def test_fit_and_calibration_share_no_group(data_folder: Path, tmp_path: Path) -
     parts = {part: list(corpus(tmp_path, "train", part, phantoms=4, drawn=4)) for part in ("fit", "calibrate", None)}
     groups = [{s.group for s in parts[part]} for part in ("fit", "calibrate")]
     assert not groups[0] & groups[1]
-    assert (
-        len(parts["fit"]) + len(parts["calibrate"]) == len(parts[None]) == 205 + 160 + 89 + 8
-    )
+    assert len(parts["fit"]) + len(parts["calibrate"]) == len(parts[None]) == 205 + 160 + 89 + 8
     assert 0.1 < len(parts["calibrate"]) / len(parts[None]) < 0.2
     assert {s.kind for s in parts[None] if s.real} == {
         "blood_smear", "nuclei_fluorescence", "nuclei_he", "radiology"

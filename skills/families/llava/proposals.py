@@ -23,7 +23,8 @@ class Proposals(ModelOutput):
 
     box_xyxy_px (B, K, 4); label_scores (B, K, labels + landmarks) in 0–1; score (B, K): the best label's; cell_index
     (B, K): the heat map cell, row-major; ellipse (B, 5): centre x, y, semi major, semi minor in px, angle in radians
-    from +x to +y, the one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its mean radius.
+    from +x to +y, the one head's; ellipse_spread (B,): disagreement of the cells that voted for it, relative to its
+    mean radius.
     """
 
     box_xyxy_px: Tensor = None  # type: ignore[assignment]
