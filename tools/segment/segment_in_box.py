@@ -85,7 +85,7 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
         return None
     if structure_key == "nucleus" and coloured(rgb_u8):
         nucleus = nucleus_in_tissue(rgb_u8, box_xyxy_px)
-        return nucleus and _segment(nucleus.vertices, box_xyxy_px, nucleus.clear, nucleus.sigma_px)
+        return _segment(nucleus.vertices, box_xyxy_px, nucleus.clear, nucleus.sigma_px) if nucleus else None
     loss, corner = _green_loss(on_bright_ground(rgb_u8), crop), np.array(crop[:2], dtype=np.float64)
     box = np.array(box_xyxy_px, dtype=np.float64)
     center, axes = (box[:2] + box[2:]) / 2 - corner, np.diag((box[2:] - box[:2]) / 2)
