@@ -28,6 +28,7 @@ class Balancer:
         self.smooth = torch.zeros(len(tasks))
         self.sums = torch.zeros(2, len(tasks))  # of the present window: losses, tokens
         self.means: list[Tensor] = []  # of the last two windows
+        self.totals = torch.zeros(2, len(tasks), dtype=torch.float64)  # since this process began, to be reported
         self.steps = 0
 
     def weights(self) -> Tensor:
@@ -49,6 +50,7 @@ class Balancer:
         smoothed = torch.where(first, mean, SMOOTHING * self.smooth + (1 - SMOOTHING) * mean)
         self.smooth = torch.where(seen, smoothed, self.smooth)
         self.sums += torch.stack([losses, tokens])
+        self.totals += torch.stack([losses, tokens])
         self.steps += 1
         if self.steps % self.window == 0:
             before = self.means[-1] if self.means else torch.ones(len(self.tasks))
