@@ -151,18 +151,21 @@ def load_adapters(model: PreTrainedModel, base: Path, folder: Path, dialect: str
 
     dialect: the only one that the family speaks; None where each adapter may speak its own.
     """
-    from peft import PeftModel, get_peft_model_state_dict
+    from peft import PeftModel, PeftModelForCausalLM, get_peft_model_state_dict
     from safetensors import SafetensorError, safe_open
 
     parent, peft = base_hash(base), None
-    for path in dict.fromkeys(adapters_by_skill(folder).values()):
+    paths = list(dict.fromkeys(adapters_by_skill(folder).values()))
+    # Any other class than this lets an activated LoRA have no effect at all, without a word.
+    kind = PeftModelForCausalLM if any(read_manifest(path).activated for path in paths) else PeftModel
+    for path in paths:
         name = read_manifest(path, parent, dialect).loaded_as
         for part, why in ((WEIGHTS, "only safetensors is read"), (CONFIG, "train or copy it again")):
             if not (path / part).is_file():
                 raise InputError(f"the adapter {path} has no {part}; {why}")
         try:
             if peft is None:
-                peft = PeftModel.from_pretrained(model, str(path), adapter_name=name, local_files_only=True)
+                peft = kind.from_pretrained(model, str(path), adapter_name=name, local_files_only=True)
             else:
                 peft.load_adapter(str(path), adapter_name=name, local_files_only=True)
             with safe_open(path / WEIGHTS, "pt") as file:

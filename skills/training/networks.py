@@ -6,12 +6,17 @@ import re
 import shutil
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from fiducial.skills.adapters import MANIFEST, Manifest
 from fiducial.skills.recipes import Lora, Recipe
+from fiducial.tools.errors import InputError
+
+if TYPE_CHECKING:
+    from fiducial.skills.families.hub.processor import HubProcessor
+    from fiducial.skills.families.hub.spec import HubSpec
 
 VISION = re.compile(r"(^|\.)(visual|vision_tower)\.(?!.*merger)")  # the part that hands features on is no encoder
 LANGUAGE = "language_model"
@@ -33,6 +38,22 @@ def trainable(network: Any, recipe: Recipe, activated_ids: list[int] | None = No
         warnings.simplefilter("ignore", FutureWarning)
         made: nn.Module = get_peft_model(network, lora_config(network, recipe.lora, activated_ids))
     return made
+
+
+def activated_ids(recipe: Recipe, spec: HubSpec, processor: HubProcessor) -> list[int]:
+    """The tokens from which on an activated LoRA of a family works. InputError where there can be none."""
+    why = None
+    if spec.encoder_decoder:
+        why = f"the family '{spec.name}' is an encoder-decoder, in which it has no effect"
+    elif recipe.lora is None:
+        why = f"the recipe '{recipe.name}' trains all parameters and no LoRA"
+    elif recipe.lora.embeddings:
+        why = f"the recipe '{recipe.name}' trains the embeddings, which change the image's cache"
+    elif recipe.lora.layers != "language":
+        why = f"the recipe '{recipe.name}' trains layers of the vision tower, which change the image's cache"
+    if why is not None:
+        raise InputError(f"no activated LoRA here: {why}; leave out --activated")
+    return processor.invocation_ids
 
 
 def lora_config(network: nn.Module, lora: Lora, activated_ids: list[int] | None = None) -> Any:

@@ -14,6 +14,7 @@ import torch
 from transformers import TrainingArguments, set_seed
 
 from fiducial.skills.adapters import Manifest, base_hash
+from fiducial.skills.bases import write_base_manifest
 from fiducial.skills.datasets.sample import Sample
 from fiducial.skills.families.dialects import dialect
 from fiducial.skills.families.hub.model import load_network, processor_of
@@ -24,7 +25,8 @@ from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.checkpoint import written_whole
 from fiducial.skills.training.encoding import Encoder, Epochs, collate
 from fiducial.skills.training.features import Features, frozen_vision
-from fiducial.skills.training.networks import save_adapter, save_base, trainable
+from fiducial.skills.training.networks import activated_ids, save_adapter, save_base, trainable
+from fiducial.skills.training.parity import BEFORE, as_inferred, check_parity
 from fiducial.skills.training.rows import Row, rows_of
 from fiducial.skills.training.trainer import SkillTrainer, newest_complete, step_of
 from fiducial.tools.errors import InputError
@@ -49,6 +51,7 @@ class Plan:
     seed: int = 0
     resume: bool = False
     batch_size: int | None = None
+    activated: bool = False
 
     @property
     def work(self) -> Path:
@@ -85,16 +88,24 @@ def train(plan: Plan) -> Path:
     processor = processor_of(spec, plan.base, pixel_limits(recipe))
     spoken = dialect(recipe.dialects.get(spec.name, spec.dialect))
     encoder = Encoder(processor, spoken, recipe.templates or spoken.templates, plan.seed, recipe.augment)
-    network = trainable(load_network(spec, plan.base, half=recipe.lora is not None), recipe)
+    activated = activated_ids(recipe, spec, processor) if plan.activated else None
+    network = trainable(load_network(spec, plan.base, half=recipe.lora is not None), recipe, activated)
+    manifest = manifest_of(plan, spec, spoken.name, encoder.templates, rows)
+    asked = as_inferred(spec, plan.base, network, manifest, recipe.lora is not None)
+    check_parity(rows, encoder, asked, BEFORE).require()
     trainer = trainer_of(plan, network, processor, encoder, rows)
     fit(trainer, plan)
     if trainer.is_world_process_zero():
         trained = trainer.accelerator.unwrap_model(trainer.model)
+        parity = check_parity(rows, encoder, asked)
+        print(parity)
+        manifest.metrics.update(parity.metrics())
         with written_whole(folder, plan.work) as aside:
             if recipe.lora:
-                save_adapter(trained, aside, manifest_of(plan, spec, spoken.name, encoder.templates, rows))
+                save_adapter(trained, aside, manifest)
             else:
                 save_base(trained, plan.base, aside)
+                write_base_manifest(aside, plan.base, manifest.recipe, manifest.data_sha256, manifest.metrics)
     trainer.accelerator.wait_for_everyone()
     return folder
 
@@ -203,6 +214,7 @@ def manifest_of(plan: Plan, spec: HubSpec, spoken: str, templates: str, rows: Se
         recipe=recipe | {"seed": plan.seed, "max_steps": plan.max_steps},
         data_sha256=data_hashes(rows),
         versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
+        activated=plan.activated,
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fiducial.skills.base import Model
     from fiducial.skills.families.hub.processor import HubProcessor
     from fiducial.skills.families.hub.session import HubSession
+    from fiducial.skills.families.hub.shared_prefix import SharedPrefix
     from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
@@ -40,13 +41,22 @@ class Written:
 
 
 class HubModel:
-    """See the module's docstring. manifests: of the adapter that serves each skill, by skill."""
+    """See the module's docstring. manifests: of the adapter that serves each skill, by skill.
+
+    base_recipe: by which the base itself was trained here; nothing for a publisher's.
+    """
 
     def __init__(
-        self, spec: HubSpec, folder: Path, network: Any, processor: HubProcessor, manifests: Mapping[str, Manifest]
+        self,
+        spec: HubSpec,
+        folder: Path,
+        network: Any,
+        processor: HubProcessor,
+        manifests: Mapping[str, Manifest],
+        base_recipe: Mapping[str, Any] | None = None,
     ) -> None:
         self.spec, self.folder, self.network = spec, folder, network
-        self.processor, self.manifests = processor, manifests
+        self.processor, self.manifests, self.base_recipe = processor, manifests, base_recipe or {}
         self.guide: Model | None = None  # reads questions in place of the embedded model
 
     @property
@@ -72,15 +82,25 @@ class HubModel:
         return HubSession(self, stack.middle, stack=stack)
 
     def dialect(self, skill: str) -> Dialect:
-        """What the skill's adapter was trained to speak; the family's own dialect where there is none."""
+        """What the skill's adapter was trained to speak, or the base; else the family's own dialect."""
         manifest = self.manifests.get(skill)
-        return dialect(manifest.dialect.partition("/")[0] if manifest else self.spec.dialect)
+        own = self.base_recipe.get("dialects", {}).get(self.spec.name, self.spec.dialect)
+        return dialect(manifest.dialect.partition("/")[0] if manifest else own)
 
     def templates(self, skill: str) -> str:
-        """The templates that the skill's adapter was trained with; its dialect's where it does not say."""
+        """The templates that the skill's adapter, or the base, was trained with; else its dialect's."""
         manifest = self.manifests.get(skill)
-        named = manifest.recipe.get("templates") if manifest else None
+        named = (manifest.recipe if manifest else self.base_recipe).get("templates")
         return str(named or self.dialect(skill).templates)
+
+    def shares(self, skill: str) -> bool:
+        """Whether the base's keys and values serve the skill: it has no adapter, or an activated one."""
+        decoder_only = bool(self.processor.invocation_ids)
+        return decoder_only and (skill not in self.manifests or self.manifests[skill].activated)
+
+    def new_tokens(self, at_most: int) -> int:
+        """How many tokens an answer may have: the base's own limit, or this."""
+        return min(getattr(self.network.generation_config, "max_new_tokens", None) or at_most, at_most)
 
     @contextmanager
     def adapter(self, skill: str) -> Iterator[None]:
@@ -94,9 +114,18 @@ class HubModel:
         else:
             yield
 
-    def write(self, skill: str, inputs: Mapping[str, Tensor], max_new_tokens: int, seed: int | None = None) -> Written:
-        """Greedy generation with the skill's adapter, or sampling where a seed is given."""
-        limit = getattr(self.network.generation_config, "max_new_tokens", None) or max_new_tokens
+    def write(
+        self,
+        skill: str,
+        inputs: Mapping[str, Tensor],
+        max_new_tokens: int,
+        seed: int | None = None,
+        prefix: SharedPrefix | None = None,
+    ) -> Written:
+        """Greedy generation with the skill's adapter, or sampling where a seed is given.
+
+        prefix: of the session, shared where the skill can.
+        """
         if seed is not None:
             torch.manual_seed(seed)
         sampling = (
@@ -105,12 +134,15 @@ class HubModel:
             else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         )
         device = next(self.network.parameters()).device
+        given: dict[str, Any] = {key: value.to(device) for key, value in inputs.items()}
+        if prefix is not None and self.shares(skill):
+            given = prefix.given(self.network, given, self.processor.invocation_ids)
         with torch.inference_mode(), self.adapter(skill):
             out = self.network.generate(
-                **{key: value.to(device) for key, value in inputs.items()},
+                **given,
                 **sampling,
                 num_beams=1,
-                max_new_tokens=min(limit, max_new_tokens),
+                max_new_tokens=self.new_tokens(max_new_tokens),
                 return_dict_in_generate=True,
                 output_logits=True,
                 eos_token_id=self.processor.end_ids,
@@ -121,9 +153,15 @@ class HubModel:
         return Written(self.processor.decode(ids), math.exp(sum(logs) / len(logs)) if logs else 0.0)
 
 
+def positions_of(network: Any) -> int | None:
+    """How many tokens the language model has positions for; None where its configuration does not say."""
+    found: int | None = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    return found
+
+
 def load_hub_model(spec: HubSpec, folder: Path, adapters: Path | None) -> HubModel:
     """Load a base folder and the adapters below ``adapters`` (or beside the base). InputError for what does not fit."""
-    read_base_manifest(folder)
+    made_here = read_base_manifest(folder)
     adapters = adapters or (found if (found := folder.parent / "adapters").is_dir() else None)
     manifests = read_manifests(adapters) if adapters else {}
     for skill, manifest in manifests.items():
@@ -132,12 +170,18 @@ def load_hub_model(spec: HubSpec, folder: Path, adapters: Path | None) -> HubMod
                 f"the adapter '{skill}' is for the family '{manifest.family}', not for '{spec.name}'; give another base"
             )
         dialect(manifest.dialect.partition("/")[0])
+        if manifest.activated and spec.encoder_decoder:
+            raise InputError(
+                f"the adapter '{skill}' is an activated LoRA, which has no effect in the family '{spec.name}' (an"
+                " encoder-decoder); train a plain one"
+            )
     network = load_network(spec, folder)
     if manifests and adapters:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             network = load_adapters(network, folder, adapters, dialect=None)
-    return HubModel(spec, folder, network.eval(), load_processor(spec, folder, manifests), manifests)
+    recipe = made_here.recipe if made_here else None
+    return HubModel(spec, folder, network.eval(), load_processor(spec, folder, manifests), manifests, recipe)
 
 
 def load_network(spec: HubSpec, folder: Path, half: bool = True) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -44,6 +45,11 @@ class HubProcessor(ABC):
     @abstractmethod
     def encode(self, images_rgb: Sequence[np.ndarray], prompt: str, answer: str | None = None) -> dict[str, Tensor]:
         """A batch of one: images (H, W, 3) uint8, as displayed, and prompt; with an answer also ``labels``."""
+
+    @property
+    def invocation_ids(self) -> list[int]:
+        """The tokens from which on an activated LoRA works; none where the family has no turns."""
+        return []
 
     def harmless(self, text: str) -> str:
         """A user's text in which no token of control can be read: their brackets become spaces."""
@@ -87,8 +93,7 @@ class ChatProcessor(HubProcessor):
     def encode(self, images_rgb: Sequence[np.ndarray], prompt: str, answer: str | None = None) -> dict[str, Tensor]:
         """See the base class. Labels cover the answer and its end alone."""
         tensors, blocks = self.see(images_rgb) if len(images_rgb) else ({}, [])
-        before, _, after = self.chat.partition("{prompt}")
-        ids = self._ids(before.replace("{images}", "".join(blocks)) + prompt + after)
+        ids = self._asked(blocks, prompt)
         labels = [IGNORED] * len(ids)
         if answer is not None:
             written = self._ids(answer + self.end)
@@ -98,6 +103,21 @@ class ChatProcessor(HubProcessor):
         if answer is not None:
             tensors["labels"] = torch.tensor([labels])
         return tensors | self.token_types(input_ids)
+
+    @cached_property
+    def invocation_ids(self) -> list[int]:
+        """The tokens with which the answer's turn begins, as they stand in every prompt whatever comes before them."""
+        probes = [self._asked([], prompt) for prompt in ("a", "?", "Where is it.", "在哪里？", "1 ")]
+        size = next(k for k, row in enumerate(zip(*(p[::-1] for p in probes), strict=False)) if len(set(row)) > 1)
+        ids = probes[0][-size:] if size else []
+        control = set(self.tokenizer.get_added_vocab().values())
+        begins = [k for k, i in enumerate(ids) if i in control]
+        return ids[begins[-1] :] if begins else ids
+
+    def _asked(self, blocks: Sequence[str], prompt: str) -> list[int]:
+        """A whole prompt's tokens. White space at its end, which might join the tokens after it, is left out."""
+        before, _, after = self.chat.partition("{prompt}")
+        return self._ids(before.replace("{images}", "".join(blocks)) + prompt.rstrip() + after)
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -12,6 +12,7 @@ from fiducial.skills.base import DomainEvidence
 from fiducial.skills.families.asking import Asked, perform
 from fiducial.skills.families.dialects import Dialect
 from fiducial.skills.families.guide import Guide
+from fiducial.skills.families.hub.shared_prefix import SharedPrefix
 from fiducial.skills.families.hub.sight import seen_once, sight_key
 from fiducial.skills.families.view import Window, shown, told_slices, view_of
 from fiducial.skills.targets import Query
@@ -44,6 +45,7 @@ class HubSession:
         self.model, self.image, self.window_xyxy_px, self.stack = model, image, window_xyxy_px, stack
         self.guide = Guide(image, model.guide)
         self._kept: dict[str, Any] = {}
+        self._prefix = SharedPrefix()
 
     @cached_property
     def view(self) -> Window:
@@ -88,7 +90,7 @@ class HubSession:
         limit = MAX_NEW_TOKENS.get(query.task, MAX_NEW_TOKENS_OF_LISTS)
         network = self.model.network
         with seen_once(network, self._kept, sight_key(network, skill)):
-            written = self.model.write(skill, inputs, limit, seed)
+            written = self.model.write(skill, inputs, limit, seed, self._prefix)
         parsed = self.dialect(skill).parse(query, written.text, self.stored_to_input)
         return Asked(written.text, parsed, written.confidence)
 

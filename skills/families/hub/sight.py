@@ -18,7 +18,7 @@ def seen_once(network: Any, kept: dict[str, Any], key: str) -> Iterator[None]:
 
     key: what the features depend on beside the image; see ``sight_key``.
     """
-    inner = network.get_base_model().model if hasattr(network, "peft_config") else network.model
+    inner = inner_of(network)
     look = inner.get_image_features
 
     @wraps(look)  # generation looks at its parameters
@@ -32,6 +32,11 @@ def seen_once(network: Any, kept: dict[str, Any], key: str) -> Iterator[None]:
         yield
     finally:
         del inner.get_image_features
+
+
+def inner_of(network: Any) -> Any:
+    """The model below the output head, with or without adapters around it."""
+    return network.get_base_model().model if hasattr(network, "peft_config") else network.model
 
 
 def sight_key(network: Any, skill: str) -> str:

@@ -29,6 +29,7 @@ class HubSpec:
     dialect: str
     processor: str
     trained_only: frozenset[str] = frozenset()
+    encoder_decoder: bool = False
 
     def recognises(self, base: Any) -> bool:
         """Whether a folder's config.json is of this model type (and is not the embedded model, a LLaVA of its own)."""
@@ -88,6 +89,7 @@ HUB_SPECS = (
         "florence2:FlorenceProcessor",
         # It answers task tokens, not questions, and looks at one image.
         frozenset({"question", "classify", "report", "size", "detect_3d"}),
+        encoder_decoder=True,
     ),
     HubSpec(
         "gemma3",

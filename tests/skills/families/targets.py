@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from fiducial.skills.families.dialects import DIALECTS
-from fiducial.skills.families.dialects.items import SHAPE_OF_KIND, items_of
 from fiducial.skills.families.dialects.json_lists import JsonDialect
 from fiducial.skills.targets import (
     Boxes3DTarget,
@@ -124,19 +123,3 @@ def _words(draw: st.DrawFn, dialect_name: str, task: PromptTask) -> tuple[Query,
         return Query(task=task, quantities=tuple(names), unit=unit), NumbersTarget(numbers=tuple(values))
     text = draw(st.text(min_size=1, max_size=60).map(str.strip).filter(bool))
     return Query(task=task), (ReportTarget if task == "report" else TextTarget)(text=text)
-
-
-def numbers_of(target: Target) -> tuple[list[tuple[float, float]], list[float], list[float], list[Any]]:
-    """A target taken apart: its corners (x, y), its z, its plain numbers, and all that must come back exactly."""
-    if isinstance(target, CountTarget):
-        boxes = target.boxes_xyxy_px or ()
-        corners = [*(target.points_xy_px or ()), *(b[:2] for b in boxes), *(b[2:] for b in boxes)]
-        sizes = (target.points_xy_px is None, target.boxes_xyxy_px is None, len(boxes), len(corners))
-        return corners, [], [], [target.kind, target.label, target.count, sizes]
-    if isinstance(target, NumbersTarget):
-        return [], [], [n.value for n in target.numbers], [(n.name, n.unit) for n in target.numbers]
-    if target.kind not in SHAPE_OF_KIND:
-        return [], [], [], [target]
-    items = items_of(target)  # type: ignore[arg-type]
-    exact = [target.kind, *[(i.label, len(i.corners)) for i in items]]
-    return [c for i in items for c in i.corners], [z for i in items for z in i.z or ()], [], exact

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fiducial.skills.families.dialects import DIALECTS
+from fiducial.skills.families.dialects.compare import difference, parts_of
 from fiducial.skills.targets import TARGET_OF_TASK, PromptTask
-from fiducial.tests.skills.families.targets import Case, cases, numbers_of
+from fiducial.tests.skills.families.targets import Case, cases
 
 TASKS: tuple[PromptTask, ...] = get_args(PromptTask)
 CASES = int(os.environ.get("FIDUCIAL_CASES", "6"))
@@ -59,15 +60,7 @@ def test_what_is_rendered_is_parsed_back(name: str, task: PromptTask) -> None:
         parsed = dialect.parse(query, text, to_model)
         assert parsed.target is not None, (text, parsed)
         assert parsed.complete and not parsed.marks, (text, parsed)
-        corners, heights, values, exact = numbers_of(target)
-        corners_back, heights_back, values_back, exact_back = numbers_of(parsed.target)
-        assert exact_back == exact, text
-        # An absolute 1e-6 px for what floating point loses in the maps themselves.
-        x_px, y_px = dialect.grid.half_step_px(to_model)
-        for (x, y), (x_back, y_back) in zip(corners, corners_back, strict=True):
-            assert abs(x - x_back) <= x_px + 1e-6 and abs(y - y_back) <= y_px + 1e-6, text
-        assert all(abs(a - b) <= 0.5 for a, b in zip(heights, heights_back, strict=True)), text
-        assert all(abs(a - b) <= 0.0005 + 1e-9 for a, b in zip(values, values_back, strict=True)), text
+        assert difference(target, parsed.target, dialect.grid.half_step_px(to_model)).agrees, (text, parsed.target)
 
     check()
 
@@ -106,8 +99,9 @@ def test_no_mutated_text_raises_or_gives_a_number_that_is_not_finite(name: str) 
             assert (parsed.target is None) == (parsed.problem is not None)
             if parsed.target is not None:
                 assert isinstance(parsed.target, TARGET_OF_TASK[task])
-                corners, heights, values, _ = numbers_of(parsed.target)
-                assert all(math.isfinite(v) for v in [*heights, *values, *(v for c in corners for v in c)])
+                parts = parts_of(parsed.target)
+                corners = [v for corner in parts.corners for v in corner]
+                assert all(math.isfinite(v) for v in [*parts.heights, *parts.numbers, *corners])
 
     check()
 
