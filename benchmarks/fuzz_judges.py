@@ -20,7 +20,10 @@ def contradiction(data: bytes, image: Image) -> str | None:
     if image.format.startswith("DICOM"):
         return _dicom_contradiction(data, image)
     if image.format == "NRRD":
-        return _nrrd_contradiction(data, image)
+        try:
+            return _nrrd_contradiction(data, image)
+        except (ValueError, KeyError, np.linalg.LinAlgError) as error:
+            return f"a scale of a header that is not numbers ({error})"
     scale = image.info.scale
     values = [scale.row_mm, scale.column_mm] if scale else []
     return None if all(np.isfinite(v) and v > 0 for v in values) else "a scale that is no positive number"
@@ -84,7 +87,7 @@ NRRD_SIGNS = {"left-posterior-superior": (1, 1, 1), "right-anterior-superior": (
 
 def _nrrd_contradiction(data: bytes, image: Image) -> str | None:
     """Steps and origin of the opened slice against the text of the header."""
-    lines = data.partition(b"\n\n")[0].decode("latin-1").splitlines()[1:]
+    lines = data.partition(b"\n\n")[0].decode("ascii", "ignore").splitlines()[1:]
     fields = dict(line.split(": ", 1) for line in lines if ": " in line)
     scale, world = image.info.scale, image.stored_to_world
     if scale is None or "space directions" not in fields:

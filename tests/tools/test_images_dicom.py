@@ -194,6 +194,16 @@ def test_dicom_files_without_a_usable_image(name: str, words: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_damaged_length_brings_no_names_into_the_sentence(tmp_path: Path) -> None:
+    data = (FILES / "MR_small.dcm").read_bytes()
+    at = data.index(b"\x08\0\x60\0CS\2\0")
+    (tmp_path / "a.dcm").write_bytes(data[: at + 6] + (1500).to_bytes(2, "little") + data[at + 8 :])
+    with pytest.raises(InputError) as error:
+        open_image(tmp_path / "a.dcm")
+    assert "the DICOM file has no image in it" in str(error.value)
+    assert "CompressedSamples" not in str(error.value)
+
+
 def test_a_deflated_bomb_meets_the_memory_limit(tmp_path: Path) -> None:
     ds = new_dicom(GREY, "CT")
     ds.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fiducial.tools.images.decoded import Decoded, DecodeError, Request, require_pixels
 from fiducial.tools.images.dicom_pixels import frame_pixels
-from fiducial.tools.images.dicom_scale import frame_value, set_scale, whole
+from fiducial.tools.images.dicom_scale import frame_value, modality_of, set_scale, whole
 from fiducial.tools.images.window import windowed_u8
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _decode(dataset: Any, request: Request) -> Decoded:
 def require_image(dataset: Any) -> None:
     """Refuse a data set without an image, before anything is decoded."""
     if "Rows" not in dataset or not any(keyword in dataset for keyword in PIXELS):
-        kind = dataset.get("Modality") or "DICOM"
+        kind = modality_of(dataset) or "DICOM"
         raise DecodeError(f"the {kind} file has no image in it; give a DICOM file with pixel data")
     require_pixels(whole(dataset, "Columns"), whole(dataset, "Rows"))
 
@@ -113,7 +113,7 @@ def decode_dataset(dataset: Any, frame: int) -> Decoded:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         decoded = _shown(dataset, frame_pixels(dataset, frame), frame)
-        decoded.modality = str(dataset.get("Modality", "")) or None
+        decoded.modality = modality_of(dataset) or None
         decoded.set_page(frame, whole(dataset, "NumberOfFrames", 1))
         set_scale(decoded, dataset, frame)
     return decoded

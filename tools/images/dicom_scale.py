@@ -8,6 +8,7 @@ calibrated). mm are stated only where the file says whose mm they are.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,6 +47,15 @@ def whole(dataset: Any, keyword: str, default: int = 0) -> int:
     return value
 
 
+def modality_of(dataset: Any) -> str:
+    """The code of the modality; "" where there is none, or what stands there is no code (PS3.5 6.2, CS).
+
+    A damaged length can make it a text with half the header in it, a patient's name too.
+    """
+    code = str(dataset.get("Modality", "")).strip()
+    return code if re.fullmatch("[A-Z0-9_]{1,16}", code) else ""
+
+
 def spacing_of(value: Any) -> tuple[float, float] | None:
     """Two positive, finite numbers, row first; None for anything else."""
     try:
@@ -57,7 +67,7 @@ def spacing_of(value: Any) -> tuple[float, float] | None:
 
 def set_scale(decoded: Decoded, dataset: Any, frame: int) -> None:
     """Set scale or scale_refused, the box it holds in, and the position in the world."""
-    modality = str(dataset.get("Modality", ""))
+    modality = modality_of(dataset)
     if dataset.get("SequenceOfUltrasoundRegions"):
         _from_regions(decoded, dataset)
         return

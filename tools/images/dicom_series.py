@@ -15,7 +15,7 @@ from fiducial.tools.images.bounded import BoundedReader
 from fiducial.tools.images.decoded import MAX_FILE_BYTES, Decoded, DecodeError, Request
 from fiducial.tools.images.dicom import decode_dataset, decode_dicom, decode_values, read_dataset, stack_of
 from fiducial.tools.images.dicom_head import is_dicom
-from fiducial.tools.images.dicom_scale import whole
+from fiducial.tools.images.dicom_scale import modality_of, whole
 from fiducial.tools.images.dicom_stack import Stack, cut_stack, make_stack, stack_slice
 from fiducial.tools.images.volume import MAX_VOLUME_BYTES
 
@@ -90,9 +90,7 @@ def _head(path: Path) -> Any:
 
 def _require_one_series(images: dict[Path, Any]) -> None:
     """Refuse a folder in which several series, frames of reference or multi-frame files are mixed."""
-    series = Counter(
-        (str(head.get("SeriesInstanceUID", "")), str(head.get("Modality", ""))) for head in images.values()
-    )
+    series = Counter((str(head.get("SeriesInstanceUID", "")), modality_of(head)) for head in images.values())
     if len(series) > 1:
         kinds = ", ".join(f"{modality or 'DICOM'}: {count} files" for (_, modality), count in series.most_common(4))
         raise DecodeError(f"it holds {len(series)} series ({kinds}); give each a folder of its own, or name one file")

@@ -98,7 +98,8 @@ def _answer(work: Callable[[], tuple[Decoded, str]]) -> tuple[dict[str, Any], di
         header, arrays = decoded.parts()
         return {**header, "sha256": sha256}, arrays
     except DecodeError as error:
-        return {"error": str(error)}, {}
+        text = "".join(c if c.isprintable() else " " for c in str(error))  # a header's words may stand in it
+        return {"error": " ".join(text.split())}, {}
     except MemoryError:
         return {"error": "decoding it takes more memory than is allowed; reduce it first", "exhausted": True}, {}
     except Exception as error:  # a stranger's file may raise anything; the user gets one sentence
