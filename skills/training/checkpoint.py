@@ -21,12 +21,14 @@ def written_whole(target: Path, scratch: Path) -> Iterator[Path]:
 
     scratch: a folder on the same disk, for what is not complete.
     """
-    aside = scratch / f"{WRITING}-{target.name}"
-    shutil.rmtree(aside, ignore_errors=True)
+    around = scratch / f"{WRITING}-{target.name}"
+    shutil.rmtree(around, ignore_errors=True)
+    aside = around / target.name  # which may say something to those who write there
     aside.mkdir(parents=True)
     yield aside
     target.parent.mkdir(parents=True, exist_ok=True)
     put(aside, target)
+    around.rmdir()
 
 
 def put(written: Path, target: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_task_that_was_not_in_the_step_keeps_its_weight():
 
 
 def test_dynamic_weight_averaging_is_that_of_the_paper():
-    """Liu et al. 1803.10704, eq. 6: K softmax(w / T), w the last mean loss over the one before; 1 until there are two."""
+    """Liu et al. 1803.10704: K softmax(w / T), w the last mean loss over the one before; 1 until there are two."""
     balancer = Balancer("dwa", TASKS, window=2)
     for losses in ((4.0, 2.0), (2.0, 2.0), (1.0, 2.0)):
         observe(balancer, *losses)
