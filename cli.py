@@ -72,7 +72,7 @@ def defect(error: BaseException) -> str:
 @app.command()
 def ask(
     image: Annotated[str | None, typer.Argument(help="An image file, or a folder with a DICOM series.")] = None,
-    question: Annotated[str | None, typer.Argument(help="The question, in plain English.")] = None,
+    question: Annotated[str | None, typer.Argument(help="The question, in plain English or Chinese.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as one JSON document.")] = False,
     overlay: Annotated[Path | None, typer.Option(help="Write the image with what was found, as a PNG.")] = None,
     scale: Scale = None,

@@ -150,13 +150,17 @@ def _regions(run: Run, structure: str) -> list[Region]:
 def _measured(run: Run, region: Region) -> list[Measurement]:
     """The asked quantities of one region, on its outline; empty where it has no extent that could be measured."""
     from fiducial.tools.measure import measure as measure_region
+    from fiducial.tools.measure_box_3d import measure_box_3d
 
     outlined = outline(run, region)
     scale = run.record.image.scale
     found = []
     for quantity in run.notes.quantities:
         try:
-            found.append(run.call("measure", "tool", partial(measure_region, outlined, quantity, scale, region.label)))
+            take = partial(measure_region, outlined, quantity, scale, region.label)
+            if region.kind == "box_3d":
+                take = partial(measure_box_3d, region, quantity, scale)
+            found.append(run.call("measure", "tool", take))
         except (InputError, StepFailedError) as error:
             run.check("measurable", "warn", str(error))
     return found

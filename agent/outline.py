@@ -7,6 +7,7 @@ from typing import Any
 
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.tools.record import Region
+from fiducial.tools.structures import structures
 
 
 def outline(run: Run, region: Region) -> Region:
@@ -27,6 +28,9 @@ def outline(run: Run, region: Region) -> Region:
 def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
     """A finer outline of a region, None where its kind has none, and whether there was a clear edge to refine it to."""
     rgb_u8 = run.context.image.stored_rgb_u8
+    if region.box_xyxy_px is not None and region.label not in structures():
+        run.check("outline_refined", "warn", f"{region.id} is measured as the box it is: its kind of edge is not known")
+        return None, True
     if region.box_xyxy_px is not None:
         from fiducial.tools.segment.segment_in_box import segment_in_box
 

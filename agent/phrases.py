@@ -171,9 +171,14 @@ def rounded(value: float, uncertainty: float) -> str:
     return f"{value:.{digits}f}"
 
 
+def unit_after(m: Measurement) -> str:
+    """A measurement's unit as it follows a number."""
+    return {"1": "", "°": "°"}.get(m.unit, f" {m.unit}")
+
+
 def with_unit(m: Measurement) -> str:
     """``312.4 mm (± 4.1 mm)``; the uncertainty is one standard deviation."""
-    unit = {"1": "", "°": "°"}.get(m.unit, f" {m.unit}")
+    unit = unit_after(m)
     value, spread = rounded(m.value, m.uncertainty), rounded(m.uncertainty, m.uncertainty)
     return f"{value}{unit} (± {spread}{unit})"
 
@@ -181,8 +186,10 @@ def with_unit(m: Measurement) -> str:
 ABOUT = {"question": "question in free words", "report": "report of the image", "kind": "kind of the image"}
 
 
-def about(intent: Intent) -> str:
+def about(intent: Intent, language: Language = "en") -> str:
     """What an intent asks, for a person: ``count of platelets``."""
+    if language != "en":
+        return _about_in(intent, language)
     if intent.task in ABOUT:
         options = f" ({' or '.join(intent.options)})" if intent.options else ""
         named = f", about {name(intent.structure, 1)}" if intent.structure else ""
@@ -197,6 +204,15 @@ def about(intent: Intent) -> str:
     if intent.task in ("size", "location") and intent.selector != "each":
         names = f"the {intent.selector.replace('_', ' ')} of the {names}"
     return f"{what} of {names}" if names else what
+
+
+def _about_in(intent: Intent, language: Language) -> str:
+    """The task, then what it is about, with as little grammar as will do."""
+    asked = quantity(intent.quantity, language) if intent.quantity else word("tasks", intent.task, language)
+    things = [name(s, 1, language) for s in (intent.structure, intent.other_structure) if s is not None]
+    things += [landmark_words(key, language) for key in intent.landmarks]
+    things += [ordinal(intent.selector, language)] * (intent.selector != "each") + list(intent.options)
+    return asked if not things else f"{asked}：{listing(things, language)}"
 
 
 def label(region: Region, language: Language = "en") -> str:

@@ -123,24 +123,9 @@ def _note(form: Form, scale: Scale | None) -> str | None:
     return None
 
 
-def _difference(points: Sequence[object], errors: CoordinateErrors, row_mm: float, column_mm: float) -> Estimate:
-    """The angle first–vertex–third less first–vertex–fourth, signed: what the two points lie apart, seen from there."""
-    import numpy as np
-
-    from fiducial.tools.geometry.angles import angle_at_vertex_deg
-    from fiducial.tools.geometry.uncertainty import Floats, propagate
-
-    def of(p: Floats) -> float:
-        first, vertex, third, fourth = [(float(x), float(y)) for x, y in p]
-        steps = (row_mm, column_mm)
-        return angle_at_vertex_deg(first, vertex, third, *steps) - angle_at_vertex_deg(first, vertex, fourth, *steps)
-
-    return propagate(of, np.asarray(points, dtype=np.float64), errors, power=0)
-
-
 FORMS: dict[Form, Callable[..., Estimate]] = {
     "angle_at_vertex": geometry.angle_at_vertex,
-    "difference_at_vertex": _difference,
+    "difference_at_vertex": geometry.angle_difference,
     "angle_between_lines": geometry.angle_between_lines,
     "length": geometry.length,
     "width": geometry.width,
