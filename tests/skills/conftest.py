@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
+from fiducial.tests.skills.families.tiny_hub import BUILDERS
 from fiducial.tests.skills.tiny import load_base, tiny_config, tiny_tower
 
 if TYPE_CHECKING:
@@ -130,3 +131,16 @@ def picture(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of a family's tiny checkpoint."""
+    root, built = tmp_path_factory.mktemp("hub"), dict[str, Path]()
+
+    def folder(family: str) -> Path:
+        if family not in built:
+            built[family] = BUILDERS[family](root / family / "base")
+        return built[family]
+
+    return folder

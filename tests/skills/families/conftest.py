@@ -1,8 +1,7 @@
-"""A tiny checkpoint of each family, built once, and an image to ask about."""
+"""An image to ask the families about, and a guide that reads the questions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,23 +9,9 @@ import pytest
 
 from fiducial.skills.families.recording import RecordingModel, load
 from fiducial.tests.agent.recordings import Recorded, draw_picture, intent
-from fiducial.tests.skills.families.tiny_hub import BUILDERS
 
 if TYPE_CHECKING:
     from fiducial.tools.images.image import Image
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a family's tiny checkpoint."""
-    root, built = tmp_path_factory.mktemp("hub"), dict[str, Path]()
-
-    def folder(family: str) -> Path:
-        if family not in built:
-            built[family] = BUILDERS[family](root / family / "base")
-        return built[family]
-
-    return folder
 
 
 @pytest.fixture(scope="session")
