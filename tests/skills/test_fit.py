@@ -14,8 +14,10 @@ from fiducial.skills.families.llava.tower import KINDS, LABELS
 from fiducial.skills.training.embedded.base_tasks import said_words
 from fiducial.skills.training.embedded.commands import manifest_of, save_adapter, save_base
 from fiducial.skills.training.embedded.examples import Encoded, Example
-from fiducial.skills.training.embedded.fit import IGNORED, FitRecipe, collate, fit, newest_complete, tokenise
+from fiducial.skills.training.embedded.fit import FitRecipe, collate, fit, tokenise
 from fiducial.skills.training.embedded.tasks import ON_IMAGES, SKILLS, draw_example
+from fiducial.skills.training.encoding import IGNORED
+from fiducial.skills.training.trainer import newest_complete
 from fiducial.tests.skills.tiny import load_base
 from fiducial.tools.positions import PLACE_WORDS
 

@@ -11,17 +11,19 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch.utils.data import Dataset
-from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast, Trainer, TrainingArguments
+from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast, TrainingArguments
 
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.prompting import prompt_ids
+from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.embedded.examples import Encoded, Example
 from fiducial.skills.training.embedded.tasks import draw_example
+from fiducial.skills.training.encoding import IGNORED
+from fiducial.skills.training.trainer import SkillTrainer, newest_complete
 
 LINEARS = (
     r".*(language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj|multi_modal_projector\.linear_[12])"
 )
-IGNORED = -100
 
 
 @dataclass(frozen=True)
@@ -77,42 +79,24 @@ def collate(rows: Sequence[dict[str, Any]], pad: int) -> dict[str, Tensor]:
     for i, row in enumerate(rows):
         n = len(row["input_ids"])
         ids[i, :n], labels[i, :n], mask[i, :n] = torch.tensor(row["input_ids"]), torch.tensor(row["labels"]), 1
-    batch = {"input_ids": ids, "labels": labels, "attention_mask": mask}
+    task = torch.zeros(len(rows), dtype=torch.long)  # one task a fit
+    batch = {"input_ids": ids, "labels": labels, "attention_mask": mask, "task": task}
     images = [row["image_tokens"] for row in rows if row["image_tokens"] is not None]
     if images:
         batch["image_tokens"] = torch.stack(images).float()
     return batch
 
 
-class TokenTrainer(Trainer):
-    """A Trainer whose images are tower tokens instead of pixels: the tower is frozen, so each image is encoded once."""
+class TokenTrainer(SkillTrainer):
+    """A trainer whose images are tower tokens instead of pixels: the tower is frozen, so each image is encoded once."""
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor | Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Tensor | tuple[Tensor, Any]:
-        """Cross-entropy over the target's tokens."""
-        inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model  # type: ignore[operator]
+    def predicted(self, model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Any]:
+        """See the base class; the model is given embeddings."""
+        inner: Any = self.accelerator.unwrap_model(model)
+        inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
         embedded = embed(inner, inputs["input_ids"], inputs.get("image_tokens"))
-        out = model(inputs_embeds=embedded, attention_mask=inputs["attention_mask"], labels=inputs["labels"])
-        return (out.loss, out) if return_outputs else out.loss
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        """The weights of a checkpoint, every one of them.
-
-        Trainer's own loads a whole model by the names in the file, which ``save_pretrained`` has changed, and only
-        warns that it found none: the run would go on from fresh weights.
-        """
-        if isinstance(self.model, LlavaForConditionalGeneration):
-            saved = LlavaForConditionalGeneration.from_pretrained(
-                resume_from_checkpoint, local_files_only=True, dtype="float32"
-            )
-            self.model.load_state_dict(saved.state_dict())
-        else:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        given = {"inputs_embeds": embedded, "attention_mask": inputs["attention_mask"], "labels": inputs["labels"]}
+        return super().predicted(model, given)
 
 
 def lora(recipe: FitRecipe) -> LoraConfig:
@@ -145,7 +129,6 @@ def fit(
         use_cpu=not torch.cuda.is_available(),
         logging_steps=50,
         save_steps=max(recipe.steps // 4, 1),
-        save_total_limit=2,
         seed=recipe.seed,
         report_to=[],
         remove_unused_columns=False,
@@ -157,12 +140,8 @@ def fit(
         args=arguments,
         train_dataset=Drawn(task, images, tokenizer, recipe),
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
+        balancer=Balancer("uniform", (task,)),
     )
-    trainer.train(resume_from_checkpoint=newest_complete(out) if resume else None)
+    newest = newest_complete(out) if resume else None
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     return trained.eval()
-
-
-def newest_complete(out: Path) -> str | None:
-    """The newest of Trainer's checkpoints that was written to the end: the state of the trainer is written last."""
-    complete = [path.parent for path in out.glob("checkpoint-*/trainer_state.json")]
-    return str(max(complete, key=lambda path: int(path.name.rpartition("-")[2]))) if complete else None
