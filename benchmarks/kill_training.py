@@ -73,8 +73,8 @@ class Run:
         return any(self.work.glob(".writing/checkpoint-*")) or any(self.work.glob(".[ow]*-*"))
 
 
-def forked(words: Sequence[str], log: Path) -> int:
-    """A process of its own that runs ``fiducial`` with these arguments."""
+def forked(words: Sequence[str], log: Path, **environment: str) -> int:
+    """A process of its own that runs ``fiducial`` with these arguments, and these variables of the environment."""
     pid = os.fork()
     if pid:
         return pid
@@ -84,6 +84,7 @@ def forked(words: Sequence[str], log: Path) -> int:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
         sys.argv = ["fiducial", *words]
+        os.environ.update(environment)
         from fiducial.cli import main
 
         main()
@@ -91,6 +92,16 @@ def forked(words: Sequence[str], log: Path) -> int:
         code = int(ended.code or 0)
     finally:
         os._exit(code)
+
+
+def import_libraries() -> None:
+    """What a training imports, so that a fork need not."""
+    import peft
+    import transformers.trainer
+
+    import fiducial.skills.training.run
+
+    assert peft and transformers.trainer and fiducial.skills.training.run
 
 
 def ended(pid: int) -> bool:
@@ -210,12 +221,7 @@ def main() -> None:
     made.add_argument("--out", type=Path, help="write the figures and every row to this JSON file")
     args = made.parse_args()
     if args.fork:
-        import peft
-        import transformers.trainer
-
-        import fiducial.skills.training.run
-
-        assert peft and transformers.trainer and fiducial.skills.training.run
+        import_libraries()
     with tempfile.TemporaryDirectory() as folder:
         write_set(Path(folder) / "set")
         found = {name: measure(name, args, Path(folder)) for name in args.recipes}

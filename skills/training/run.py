@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import shutil
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +24,17 @@ from fiducial.skills.families.hub.processor import HubProcessor
 from fiducial.skills.families.hub.spec import HUB_SPECS, HubSpec
 from fiducial.skills.recipes import Recipe
 from fiducial.skills.training.balance import Balancer
+from fiducial.skills.training.card import about_data, figures_of, write_card
 from fiducial.skills.training.checkpoint import written_whole
+from fiducial.skills.training.curves import CURVES, LOG, Log
 from fiducial.skills.training.encoding import Encoder, Epochs, collate
 from fiducial.skills.training.features import Features, frozen_vision
 from fiducial.skills.training.networks import activated_ids, save_adapter, save_base, trainable
 from fiducial.skills.training.parity import BEFORE, as_inferred, check_parity
+from fiducial.skills.training.progress import Monitor
 from fiducial.skills.training.rows import Row, rows_of
 from fiducial.skills.training.trainer import SkillTrainer, newest_complete, step_of
+from fiducial.skills.training.watch import WATCHED_ROWS, Watcher, parted, watched_rows
 from fiducial.tools.errors import InputError
 
 WORK = "work"
@@ -39,7 +45,10 @@ SAVES = 10  # checkpoints of a whole run
 class Plan:
     """One training. sets: the samples of each set, by its name; out: the folder for ``adapters`` or ``base``, ``work``.
 
-    batch_size: in place of the recipe's, where memory is short; the effective batch stays.
+    batch_size: in place of the recipe's, where memory is short; the effective batch stays. held_out: samples of the
+    same sets to watch (``watch.parted``); watch_every: steps between two watches, 0 for none (and nothing kept back),
+    None for as many as cost little; watch_rows: rows a task that are watched. activated: an activated LoRA, whose
+    skills share what the base makes of image and question.
     """
 
     skills: tuple[str, ...]
@@ -52,6 +61,9 @@ class Plan:
     resume: bool = False
     batch_size: int | None = None
     activated: bool = False
+    held_out: Mapping[str, Iterable[Sample]] = field(default_factory=dict)
+    watch_every: int | None = 0
+    watch_rows: int = WATCHED_ROWS
 
     @property
     def work(self) -> Path:
@@ -78,7 +90,8 @@ def train(plan: Plan) -> Path:
     first = os.environ.get("RANK", "0") == "0"  # of several processes
     if first and plan.work.exists() and not plan.resume:
         raise InputError(f"{plan.work} holds an earlier run; give --resume to go on with it, or another --out")
-    rows = rows_of(plan.sets, recipe, plan.skills)
+    sets, kept = (plan.sets, {}) if plan.watch_every == 0 else parted(plan.sets, plan.held_out)
+    rows = rows_of(sets, recipe, plan.skills)
     folder = folder_of(plan)
     if finished(plan, folder, len(rows)):
         if first:
@@ -97,15 +110,14 @@ def train(plan: Plan) -> Path:
     fit(trainer, plan)
     if trainer.is_world_process_zero():
         trained = trainer.accelerator.unwrap_model(trainer.model)
+    watched = watched_rows(kept, recipe, plan.skills, plan.watch_rows)
+    watcher = Watcher(spec, plan.base, replace(encoder, augment=False), watched) if watched else None
+    monitor = Monitor(trainer, Log(plan.work / LOG, head_of(trainer, rows, watched)), watcher, plan.watch_every)
         parity = check_parity(rows, encoder, asked)
         print(parity)
-        manifest.metrics.update(parity.metrics())
+        manifest.metrics.update(parity.metrics() | figures_of(monitor.scores))
         with written_whole(folder, plan.work) as aside:
-            if recipe.lora:
-                save_adapter(trained, aside, manifest)
-            else:
-                save_base(trained, plan.base, aside)
-                write_base_manifest(aside, plan.base, manifest.recipe, manifest.data_sha256, manifest.metrics)
+            save_result(trained, aside, manifest, plan)
     trainer.accelerator.wait_for_everyone()
     return folder
 
@@ -113,6 +125,19 @@ def train(plan: Plan) -> Path:
 def folder_of(plan: Plan) -> Path:
     """Where the result of a plan goes."""
     return plan.out / "adapters" / "+".join(plan.skills) if plan.recipe.lora else plan.out / "base"
+def save_result(trained: Any, folder: Path, manifest: Manifest, plan: Plan) -> None:
+    """The adapter, or the base, with its manifest, log, curves and card."""
+    if plan.recipe.lora:
+        save_adapter(trained, folder, manifest)
+    else:
+        save_base(trained, plan.base, folder)
+        write_base_manifest(folder, plan.base, manifest.recipe, manifest.data_sha256, manifest.metrics)
+    for name in (LOG, CURVES):
+        if (plan.work / name).is_file():
+            shutil.copyfile(plan.work / name, folder / name)
+    write_card(folder)
+
+
 
 
 def finished(plan: Plan, folder: Path, rows: int) -> bool:
@@ -205,6 +230,13 @@ def fit(trainer: SkillTrainer, plan: Plan) -> None:
 def manifest_of(plan: Plan, spec: HubSpec, spoken: str, templates: str, rows: Sequence[Row]) -> Manifest:
     """The manifest of an adapter that was trained here and now."""
     recipe = replace_templates(plan.recipe, templates).model_dump(mode="json", exclude={"skills"})
+def head_of(trainer: SkillTrainer, rows: Sequence[Row], watched: Sequence[Row]) -> dict[str, Any]:
+    """What the log says of the whole run."""
+    sets = Counter(row.id.partition("/")[0] for row in watched)
+    run = {"steps": trainer.args.max_steps, "processes": trainer.args.world_size}
+    return run | {"data": about_data(rows), "watched": dict(sets)}
+
+
     return Manifest(
         skills=plan.skills,
         family=spec.name,
