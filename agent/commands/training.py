@@ -31,9 +31,25 @@ Seed = Annotated[int, typer.Option(min=0, help="The seed of everything that is d
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in --out.")]
 Base = Annotated[str | None, typer.Option(help="A folder or a name on the model hub; the embedded model by default.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="At most so many samples of each set.")]
+Activated = Annotated[
+    bool, typer.Option("--activated", help="Activated LoRA: skills share what the base makes of image and question.")
+]
 Negatives = Annotated[
     float | None,
     typer.Option(min=0, max=0.9, help="Ask also for structures that an image lacks: that share of the questions."),
+]
+WatchEvery = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Steps between two looks at rows that are kept back from training: what cannot be read, zero cases, one"
+        " answer to all; 0 for none; by default as many as cost about a tenth of the time.",
+    ),
+]
+WatchRows = Annotated[int, typer.Option(min=1, help="Rows a task that are looked at.")]
+ValSplit = Annotated[
+    str | None,
+    typer.Option(help="The split to look at: val by default, or a tenth of the groups where a set has none."),
 ]
 
 recipes_app = command_group("Recipes of training: the papers' and our own.")
@@ -58,6 +74,10 @@ def train(
     negatives: Negatives = None,
     max_steps: MaxSteps = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows at once, where memory is short.")] = None,
+    watch_every: WatchEvery = None,
+    watch_rows: WatchRows = 16,
+    val_split: ValSplit = None,
+    activated: Activated = False,
     seed: Seed = 0,
     resume: Resume = False,
 ) -> None:
@@ -68,7 +88,14 @@ def train(
     """
     with stdout_for_results():
         if recipe == EMBEDDED:
-            if given := [name for name, value in (("--negatives", negatives), ("--batch-size", batch_size)) if value]:
+            options = {
+                "--negatives": negatives,
+                "--batch-size": batch_size,
+                "--activated": activated,
+                "--watch-every": watch_every,
+                "--val-split": val_split,
+            }
+            if given := [name for name, value in options.items() if value]:
                 raise InputError(f"the recipe 'embedded' takes no {given[0]}; leave it out")
             from fiducial.skills.training.embedded.commands import train as run
 
@@ -84,8 +111,25 @@ def train(
         place = base_place(base)
         if not isinstance(place, Path):
             raise InputError(f"'{place}' is a server, which cannot be trained; give --base a folder or a hub name")
-        sets = {name: _samples(name, folder, split, limit, negatives) for name, folder in named_sets(data or [])}
-        plan = Plan(tuple(skills), numbers, place, sets, out, max_steps, seed, resume, batch_size)
+        named = named_sets(data or [])
+        sets = {name: _samples(name, folder, split, limit, negatives) for name, folder in named}
+        watched = named if watch_every != 0 else ()
+        held_out = {name: _held_out(name, folder, val_split, limit, negatives) for name, folder in watched}
+        plan = Plan(
+            skills=tuple(skills),
+            recipe=numbers,
+            base=place,
+            sets=sets,
+            out=out,
+            max_steps=max_steps,
+            seed=seed,
+            resume=resume,
+            batch_size=batch_size,
+            activated=activated,
+            held_out=held_out,
+            watch_every=watch_every,
+            watch_rows=watch_rows,
+        )
         folder = run_recipe(plan)
     if process_rank() == 0:
         print(folder)
@@ -109,6 +153,18 @@ def _samples(name: str, folder: Path | None, split: str, limit: int | None, nega
         labels = sorted({item.label for sample in samples for item in sample.objects})
         samples = list(with_negatives(samples, labels, negatives))
     return samples
+
+
+def _held_out(
+    name: str, folder: Path | None, split: str | None, limit: int | None, negatives: float | None
+) -> list[Sample]:
+    """The split to watch; none where the set has no ``val`` and no split was named."""
+    try:
+        return _samples(name, folder, split or "val", limit, negatives)
+    except (InputError, KeyError):
+        if split is not None:
+            raise
+        return []
 
 
 def calibrate(

@@ -27,7 +27,7 @@ from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.card import about_data, figures_of, write_card
 from fiducial.skills.training.checkpoint import written_whole
 from fiducial.skills.training.curves import CURVES, LOG, Log
-from fiducial.skills.training.encoding import Encoder, Epochs, collate
+from fiducial.skills.training.encoding import Encoder, Epochs, collate, of_volume
 from fiducial.skills.training.features import Features, frozen_vision
 from fiducial.skills.training.networks import activated_ids, save_adapter, save_base, trainable
 from fiducial.skills.training.parity import BEFORE, as_inferred, check_parity
@@ -107,12 +107,12 @@ def train(plan: Plan) -> Path:
     asked = as_inferred(spec, plan.base, network, manifest, recipe.lora is not None)
     check_parity(rows, encoder, asked, BEFORE).require()
     trainer = trainer_of(plan, network, processor, encoder, rows)
-    fit(trainer, plan)
-    if trainer.is_world_process_zero():
-        trained = trainer.accelerator.unwrap_model(trainer.model)
     watched = watched_rows(kept, recipe, plan.skills, plan.watch_rows)
     watcher = Watcher(spec, plan.base, replace(encoder, augment=False), watched) if watched else None
     monitor = Monitor(trainer, Log(plan.work / LOG, head_of(trainer, rows, watched)), watcher, plan.watch_every)
+    fit(trainer, plan)
+    if trainer.is_world_process_zero():
+        trained = trainer.accelerator.unwrap_model(trainer.model)
         parity = check_parity(rows, encoder, asked)
         print(parity)
         manifest.metrics.update(parity.metrics() | figures_of(monitor.scores))
@@ -122,9 +122,6 @@ def train(plan: Plan) -> Path:
     return folder
 
 
-def folder_of(plan: Plan) -> Path:
-    """Where the result of a plan goes."""
-    return plan.out / "adapters" / "+".join(plan.skills) if plan.recipe.lora else plan.out / "base"
 def save_result(trained: Any, folder: Path, manifest: Manifest, plan: Plan) -> None:
     """The adapter, or the base, with its manifest, log, curves and card."""
     if plan.recipe.lora:
@@ -138,6 +135,9 @@ def save_result(trained: Any, folder: Path, manifest: Manifest, plan: Plan) -> N
     write_card(folder)
 
 
+def folder_of(plan: Plan) -> Path:
+    """Where the result of a plan goes."""
+    return plan.out / "adapters" / "+".join(plan.skills) if plan.recipe.lora else plan.out / "base"
 
 
 def finished(plan: Plan, folder: Path, rows: int) -> bool:
@@ -177,6 +177,7 @@ def trainer_of(
     recipe, steps = plan.recipe, steps_of(plan, len(rows))
     batch_size = plan.batch_size or recipe.batch_size
     on_gpu = torch.cuda.is_available()
+    reusable = frozen_vision(network) and not recipe.augment and not any(map(of_volume, rows))
     temperature = recipe.temperature if recipe.balance == "temperature" else 1.0
     data = Epochs(rows, encoder, steps * recipe.effective_batch, temperature)
     arguments = TrainingArguments(
@@ -205,7 +206,7 @@ def trainer_of(
         args=arguments,
         train_dataset=data,
         data_collator=lambda batch: collate(batch, pad_id),
-        features=Features(network) if frozen_vision(network) and not recipe.augment else None,
+        features=Features(network) if reusable else None,
         balancer=Balancer(recipe.balance, data.tasks, window=max(1, steps // 20)),
     )
 
@@ -227,9 +228,6 @@ def fit(trainer: SkillTrainer, plan: Plan) -> None:
         ) from None
 
 
-def manifest_of(plan: Plan, spec: HubSpec, spoken: str, templates: str, rows: Sequence[Row]) -> Manifest:
-    """The manifest of an adapter that was trained here and now."""
-    recipe = replace_templates(plan.recipe, templates).model_dump(mode="json", exclude={"skills"})
 def head_of(trainer: SkillTrainer, rows: Sequence[Row], watched: Sequence[Row]) -> dict[str, Any]:
     """What the log says of the whole run."""
     sets = Counter(row.id.partition("/")[0] for row in watched)
@@ -237,6 +235,9 @@ def head_of(trainer: SkillTrainer, rows: Sequence[Row], watched: Sequence[Row]) 
     return run | {"data": about_data(rows), "watched": dict(sets)}
 
 
+def manifest_of(plan: Plan, spec: HubSpec, spoken: str, templates: str, rows: Sequence[Row]) -> Manifest:
+    """The manifest of an adapter that was trained here and now."""
+    recipe = replace_templates(plan.recipe, templates).model_dump(mode="json", exclude={"skills"})
     return Manifest(
         skills=plan.skills,
         family=spec.name,
