@@ -127,7 +127,9 @@ def _quantities(intent: Intent) -> tuple[Quantity, ...]:
 def _defaults(structure: str) -> tuple[Quantity, ...]:
     """What is measured of a structure where nothing is named; the long axis of one that no table knows."""
     known = structures().get(structure)
-    return ("long_axis",) if known is None else DEFAULT_QUANTITIES.get(known.domain, ("long_axis",))
+    if known is None:
+        return ("long_axis",)
+    return DEFAULT_QUANTITIES.get(known.domain) or known.quantities[:1] or ("long_axis",)
 
 
 def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str | None:
@@ -165,7 +167,7 @@ def look(run: Run) -> str:
     if intent.structure is None or intent.task == "kind":
         return "answer"
     asked = [intent.structure] + ([intent.other_structure] if intent.other_structure else [])
-    foreign = [key for key in asked if structures()[key].domain != evidence.kind]
+    foreign = [key for key in asked if evidence.kind not in structures()[key].domains]
     if not foreign:
         return "answer"
     sure = float(evidence.probabilities.get(evidence.kind, evidence.typicality))

@@ -57,6 +57,14 @@ _SYNONYMS = {
 _KINDS = {
     "head_ultrasound": ("fetal head ultrasound", "head ultrasound", "ultrasound", "sonogram"),
     "blood_smear": ("blood smear", "blood film", "micrograph", "smear"),
+    "nuclei_fluorescence": ("fluorescence micrograph", "fluorescence image"),
+    "nuclei_he": ("stained tissue section", "tissue section"),
+    "colonoscopy": ("colonoscopy frame", "colonoscopy"),
+    "abdomen_ct": ("ct slice of the abdomen", "abdominal ct"),
+    "head_mr": ("mr slice of the head", "mr of the head"),
+    "cephalogram": ("lateral cephalogram", "cephalogram"),
+    "chest_xray": ("frontal chest x-ray", "chest x-ray", "chest film"),
+    "radiology": ("radiology image",),
 }
 _ADJECTIVES = "separate individual marked visible single different other"
 _LONGEST_RANGE = 500

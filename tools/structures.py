@@ -12,7 +12,8 @@ from fiducial.tools.record import Part, Quantity
 class Structure(Part):
     """One structure. long_axis_mm: plausible range of the long axis, in mm; source: the citation of that range.
 
-    members: for a group (blood cells), the structures that it is made of; empty otherwise.
+    domain, other_domains: the kinds of image that show it, the usual one and others; members: for a group (blood
+    cells), the structures that it is made of; empty otherwise.
     """
 
     key: str
@@ -23,9 +24,26 @@ class Structure(Part):
     long_axis_mm: tuple[float, float]
     quantities: tuple[Quantity, ...]
     source: str
+    other_domains: tuple[str, ...] = ()
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Every kind of image that shows it, the usual one first."""
+        return (self.domain, *self.other_domains)
 
 
-DOMAIN_NAMES = {"blood_smear": "blood smear", "head_ultrasound": "fetal head ultrasound"}
+DOMAIN_NAMES = {
+    "blood_smear": "blood smear",
+    "head_ultrasound": "fetal head ultrasound",
+    "nuclei_fluorescence": "fluorescence micrograph of nuclei",
+    "nuclei_he": "stained tissue section",
+    "colonoscopy": "colonoscopy frame",
+    "abdomen_ct": "CT slice of the abdomen",
+    "head_mr": "MR slice of the head",
+    "cephalogram": "lateral cephalogram",
+    "chest_xray": "frontal chest X-ray",
+    "radiology": "radiology image",
+}
 
 
 @cache

@@ -96,7 +96,7 @@ def test_landmarks_of_a_pair_change_names_in_a_mirror_and_no_others() -> None:
     assert turned is not None
     left, right = config.landmarks.index("thorax_left"), config.landmarks.index("thorax_right")
     assert torch.equal(turned[0, left], marks[0, right].flip(-1))
-    sella = config.landmarks.index("S")
+    sella = config.landmarks.index("sella")
     assert torch.equal(turned[0, sella], marks[0, sella].flip(-1))
     width = config.width_px
     points = np.full((len(swap), 2), np.nan)

@@ -2,8 +2,8 @@
 
 ::
 
-    presence S | count S | location S [largest | …] | kind | unknown
-    size S [quantity] selector | compare S S quantity
+    presence S | count S | location S [largest | …] | kind | report | unknown
+    size S [quantity] selector | compare S S quantity | angle quantity | distance quantity
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import get_args
 
+from fiducial.tools.landmark_measures import ANGLES, named_quantities
 from fiducial.tools.record import Intent, Selector
 from fiducial.tools.structures import structures
 
@@ -27,6 +28,8 @@ def render_intent(intent: Intent) -> str:
         words.append(intent.selector)
     if intent.task == "size":
         words += [intent.quantity, intent.selector]
+    if intent.task in ("angle", "distance"):
+        words.append(intent.quantity)
     if intent.task == "compare":
         words += [intent.other_structure, intent.quantity]
     line = " ".join(word for word in words if word is not None)
@@ -39,7 +42,11 @@ def render_intent(intent: Intent) -> str:
 def _intents() -> dict[str, Intent]:
     """Every line of the grammar, and what it means."""
     known = structures()
-    found = {"kind": Intent(task="kind", scope="image"), "unknown": Intent(task="unknown")}
+    found = {
+        "kind": Intent(task="kind", scope="image"),
+        "report": Intent(task="report", scope="image"),
+        "unknown": Intent(task="unknown"),
+    }
 
     def add(line: str, **fields: object) -> None:
         found[line] = Intent.model_validate({"task": line.split(maxsplit=1)[0], **fields})
@@ -54,10 +61,16 @@ def _intents() -> dict[str, Intent]:
             for quantity in structure.quantities:
                 add(f"size {key} {quantity} {selector}", structure=key, quantity=quantity, selector=selector)
         for other in known:
-            if other != key and known[other].domain == structure.domain:
+            if other != key and structure.domain == known[other].domain == "blood_smear":  # the one with several
                 for compared in COMPARED:
                     add(f"compare {key} {other} {compared}", structure=key, other_structure=other, quantity=compared)
-    return found
+    return found | _between()
+
+
+def _between() -> dict[str, Intent]:
+    """The lines of what is taken between landmarks and has a name."""
+    tasks = {name: "angle" if taken.form in ANGLES else "distance" for name, taken in named_quantities().items()}
+    return {f"{task} {name}": Intent.model_validate({"task": task, "quantity": name}) for name, task in tasks.items()}
 
 
 def parse_intent(text: str) -> Intent | None:

@@ -7,14 +7,16 @@ import unicodedata
 
 MAX_WORDS = 48
 _QUOTES = str.maketrans({"‘": "'", "’": "'", "´": "'", "`": "'", "“": '"', "”": '"', "œ": "oe", "æ": "ae"})
-_TOKEN = re.compile(r"'(?:s|t|re|ve|d|ll|m)\b|[^\W_]+|[^\w\s]|_")
+_HAN = "\u3400-\u9fff"
+_TOKEN = re.compile(rf"[{_HAN}]|'(?:s|t|re|ve|d|ll|m)\b|(?:(?![{_HAN}])[^\W_])+|[^\w\s]|_")
 
 
 def prompt_text(question: str) -> str:
     """Lower-case NFKC text with single spaces around every word and punctuation mark, at most ``MAX_WORDS`` of them.
 
-    A clitic keeps its apostrophe (``what's`` → ``what 's``). Control characters go, and a control token such as
-    ``<|im_start|>`` comes apart, so that nothing a user types reads as one. Idempotent.
+    A Chinese character is a word of its own. A clitic keeps its apostrophe (``what's`` → ``what 's``). Control
+    characters go, and a control token such as ``<|im_start|>`` comes apart, so that nothing a user types reads as one.
+    Idempotent.
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", question).lower()).translate(_QUOTES)
     if not text.isascii() or not text.isprintable():

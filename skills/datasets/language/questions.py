@@ -13,18 +13,24 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from fiducial.skills.datasets.language.chinese import chinese_words, sample_chinese
 from fiducial.skills.datasets.language.nouns import Noun, load, made_up_word, names, other_nouns, unknown_noun
 from fiducial.skills.datasets.language.patterns import Pattern, draw, literals, parse_pattern
 from fiducial.skills.datasets.language.prompt import prompt_text
 from fiducial.skills.datasets.language.wording import dress
+from fiducial.tools.landmark_measures import ANGLES, named_quantities
 from fiducial.tools.record import Intent
 
 CELLS = ("red_cell", "white_cell", "platelet", "blood_cell")
+OTHERS = ("nucleus", "polyp", "liver_lesion", "brain_lesion", "heart", "opacity")
+CHINESE = 0.22  # share of questions in Chinese
 PICKS = ("largest", "largest", "largest", "second_largest", "third_largest", "smallest", "smallest")
 FORMS = ("direct", "clause", "imperative", "phrase", "terse")
 _FORM_WEIGHTS = {"direct": 0.38, "clause": 0.17, "imperative": 0.16, "phrase": 0.16, "terse": 0.13}
 _TASKS = {
-    "unknown": 0.36,
+    "unknown": 0.42,
+    "between": 0.07,
+    "report": 0.03,
     "presence": 0.12,
     "count": 0.13,
     "location": 0.11,
@@ -35,6 +41,7 @@ _TASKS = {
     "compare": 0.09,
 }
 Drawn = tuple[str, str]  # form, text
+_OF_BLOOD = frozenset(noun for key in CELLS for noun in names(key))
 
 
 class Slots:
@@ -42,7 +49,7 @@ class Slots:
 
     def __init__(self, rng: random.Random, head: bool, noun: Noun, other: Noun | None = None, **fixed: str) -> None:
         self.rng, self.noun, self.other, self.fixed = rng, noun, other or noun, fixed
-        self.domain = "head" if head else "blood"
+        self.domain = "head" if head else "blood" if noun in _OF_BLOOD else "any"
         self.used: set[str] = set()
 
     def __call__(self, name: str) -> str:
@@ -96,7 +103,12 @@ def _name(rng: random.Random, structure: str) -> Noun:
 
 
 def _structure(rng: random.Random) -> str:
-    return rng.choices((*CELLS, "head"), (3, 3, 3, 2, 2.5))[0]
+    return rng.choices((*CELLS, "head", *OTHERS), (3, 3, 3, 2, 2.5, *[1.5] * len(OTHERS)))[0]
+
+
+def _cell(rng: random.Random) -> str:
+    """A structure that comes in numbers, and is ranked by size."""
+    return rng.choices((*CELLS, *OTHERS), (3, 3, 3, 2, *[1.2] * len(OTHERS)))[0]
 
 
 def _targets(rng: random.Random, noun: Noun, selector: str, words: str | None = None) -> dict[str, str]:
@@ -118,26 +130,26 @@ def _simple(rng: random.Random, task: str) -> tuple[Drawn, Intent]:
 def _intent(
     task: Any, key: str | None = None, other: str | None = None, quantity: Any = None, selector: Any = "each"
 ) -> Intent:
-    scope: Any = "image" if task == "kind" else "local"
+    scope: Any = "image" if task in ("kind", "report") else "local"
     return Intent(task=task, structure=key, other_structure=other, quantity=quantity, selector=selector, scope=scope)
 
 
 def _location(rng: random.Random) -> tuple[Drawn, Intent]:
     if rng.random() < 0.9:
         return _simple(rng, "location")
-    key, selector = rng.choice(CELLS), rng.choice(PICKS)
+    key, selector = _cell(rng), rng.choice(PICKS)
     noun = _name(rng, key)
     slots = Slots(rng, False, noun, None, **_targets(rng, noun, selector))
     return _phrase(rng, ("location_selected",), slots), _intent("location", key, selector=selector)
 
 
 def _kind(rng: random.Random) -> tuple[Drawn, Intent]:
-    key = rng.choice(("red_cell", "head"))
+    key = rng.choice(("red_cell", "head", "polyp"))
     return _phrase(rng, ("kind",), Slots(rng, key == "head", names(key)[0])), _intent("kind")
 
 
 def _size(rng: random.Random) -> tuple[Drawn, Intent]:
-    key = rng.choice(CELLS)
+    key = _cell(rng)
     noun, selector = _name(rng, key), rng.choice(("each", "each", "each", "each", *PICKS))
     fixed = _targets(rng, noun, selector)
     if selector in ("largest", "second_largest", "third_largest", "smallest") and rng.random() < 0.2:
@@ -157,12 +169,12 @@ def _size(rng: random.Random) -> tuple[Drawn, Intent]:
 
 
 def _size_quantity(rng: random.Random) -> tuple[Drawn, Intent]:
-    key = rng.choice(CELLS)
+    key = _cell(rng)
     noun, selector = _name(rng, key), rng.choice(("each", "each", "each", "each", *PICKS))
     words: Mapping[str, list[str]] = load("phrasing")["quantities"]
     quantity = rng.choices(list(words), (3, 1.6, 3.5, 3, 2.4))[0]
     slots = Slots(rng, False, noun, None, **_targets(rng, noun, selector), q=rng.choice(words[quantity]))
-    across = quantity in load("questions")["size_across"] and rng.random() < 0.3
+    across = key != "heart" and quantity in load("questions")["size_across"] and rng.random() < 0.3
     path = ("size_across", quantity) if across else ("size_quantity",)
     return _phrase(rng, path, slots, selector == "each"), _intent("size", key, quantity=quantity, selector=selector)
 
@@ -172,6 +184,17 @@ def _size_head(rng: random.Random) -> tuple[Drawn, Intent]:
     quantity = rng.choices(list(tables), (4, 4, 4, 2, 2, 1, 1, 3))[0]
     slots = Slots(rng, True, _name(rng, "head"))
     return _phrase(rng, ("size_head", quantity), slots), _intent("size", "head", quantity=quantity or None)
+
+
+def _between(rng: random.Random) -> tuple[Drawn, Intent]:
+    quantity = rng.choice(list(named_quantities()))
+    task = "angle" if named_quantities()[quantity].form in ANGLES else "distance"
+    slots = Slots(rng, False, names("heart")[0])
+    return _phrase(rng, ("between", quantity), slots), _intent(task, quantity=quantity)
+
+
+def _report(rng: random.Random) -> tuple[Drawn, Intent]:
+    return _phrase(rng, ("report",), Slots(rng, False, names("heart")[0])), _intent("report")
 
 
 def _compare(rng: random.Random) -> tuple[Drawn, Intent]:
@@ -280,6 +303,8 @@ def _unknown(rng: random.Random) -> tuple[Drawn, Intent]:
 
 _MAKERS: dict[str, Callable[[random.Random], tuple[Drawn, Intent]]] = {
     "unknown": _unknown,
+    "between": _between,
+    "report": _report,
     "presence": lambda rng: _simple(rng, "presence"),
     "count": lambda rng: _simple(rng, "count"),
     "location": _location,
@@ -294,6 +319,8 @@ _NAMES, _SHARES = list(_TASKS), list(_TASKS.values())
 
 def sample_question(rng: random.Random, noise: bool = True) -> tuple[str, Intent]:
     """A question as somebody might type it, and what it asks. ``noise`` False leaves out typing slips."""
+    if rng.random() < CHINESE:
+        return sample_chinese(rng)
     (form, text), intent = _MAKERS[rng.choices(_NAMES, _SHARES)[0]](rng)
     domain = "head" if intent.structure == "head" or rng.random() < 0.2 else "blood"
     return dress(rng, form, text, domain, noise), intent
@@ -315,4 +342,4 @@ def in_scope_words() -> frozenset[str]:
         walk(load(name))
     texts += [text for key in load("names") for noun in names(key) for text in (noun.with_article(), noun.plural)]
     words = {word for text in texts for word in prompt_text(text).split()}
-    return frozenset(words | {"a", "an", "'s"})
+    return frozenset(words | {"a", "an", "'s"} | chinese_words())
