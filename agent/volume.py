@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fiducial.skills.stack import Stack
+from fiducial.skills.stack import Stack, spread
 
 if TYPE_CHECKING:
     from fiducial.tools.images.image import Image
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 def is_volume(image: Image) -> bool:
     """Whether an opened file is one slice of several that lie above each other."""
     return image.slice_count > 1 and image.plane is not None
-
-
-def spread(count: int, wanted: int) -> list[int]:
-    """The slices, evenly spaced and as far from the ends as from each other: every one where there are no more."""
-    shown = min(count, wanted)
-    return [((2 * k + 1) * count) // (2 * shown) for k in range(shown)]
 
 
 def stack_of(image: Image, wanted: int, scale: Scale | None = None) -> Stack:

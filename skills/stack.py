@@ -63,3 +63,9 @@ class Stack:
         if region.box_xyzxyz_voxel is None:
             return region
         return region.model_copy(update={"box_xyzxyz_mm": self.box_xyzxyz_mm(region.box_xyzxyz_voxel)})
+
+
+def spread(count: int, wanted: int) -> list[int]:
+    """The slices, evenly spaced and as far from the ends as from each other: every one where there are no more."""
+    shown = min(count, wanted)
+    return [((2 * k + 1) * count) // (2 * shown) for k in range(shown)]

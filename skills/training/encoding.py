@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fiducial.skills.datasets.pictures import grey_rgb
 from fiducial.skills.families.dialects import Dialect
+from fiducial.skills.stack import spread
 from fiducial.skills.targets import Query
 from fiducial.skills.templates import fill, wordings
 from fiducial.skills.training.rows import Row, order
@@ -31,21 +33,37 @@ MARGIN = 0.12  # the widest border that augmentation puts beside an image, as a 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Rows of one family in one dialect. seed and ``augment``: augmentation is a function of seed, epoch and row id."""
+    """Rows of one family in one dialect. seed and ``augment``: augmentation is a function of seed, epoch and row id.
+
+    slices: how many of a volume are shown, each as an image of its own, evenly spaced as at inference.
+    """
 
     processor: HubProcessor
     dialect: Dialect
     templates: str
     seed: int = 0
     augment: bool = False
+    slices: int = 16
 
     def encode(self, row: Row, epoch: int) -> dict[str, Tensor]:
         """Tensors of one row, a batch of one, with ``labels``."""
+        if of_volume(row):
+            return self._volume(row, epoch)
         rgb, to_shown = row.sample.pixels(), None
         if self.augment:
             rgb, to_shown = augmented(rgb, rng_of(self.seed, epoch, row.id))
         prompt, answer = self.texts(row, rgb.shape[:2], epoch, to_shown)
         return self.processor.encode([rgb], prompt, answer)
+
+    def _volume(self, row: Row, epoch: int) -> dict[str, Tensor]:
+        """A row about a whole volume: its slices as images, and which they are in the prompt."""
+        volume = row.sample.volume() if row.sample.volume else np.empty((0, 0, 0))
+        indices = tuple(spread(len(volume), self.slices))
+        told = {"image_count": len(indices), "slices": indices, "slice_count": len(volume)}
+        query = row.ask.query.model_copy(update=told)
+        asked = replace(row, ask=row.ask._replace(query=query))
+        prompt, answer = self.texts(asked, volume.shape[1:3], epoch)
+        return self.processor.encode([grey_rgb(volume[k]) for k in indices], prompt, answer)
 
     def texts(
         self, row: Row, size_hw: tuple[int, ...], epoch: int, to_shown: FrameMap2D | None = None
@@ -67,6 +85,11 @@ class Encoder:
         return query.model_copy(
             update={name: clean(said) for name in ("label", "question") if (said := getattr(query, name))}
         )
+
+
+def of_volume(row: Row) -> bool:
+    """Whether a row asks about a whole volume, and not about a slice of one."""
+    return row.ask.query.image_count > 1 and row.sample.volume is not None
 
 
 def rng_of(seed: int, epoch: int, name: str) -> np.random.Generator:

@@ -19,7 +19,7 @@ from fiducial.skills.adapters import Manifest, base_hash
 from fiducial.skills.bases import write_base_manifest
 from fiducial.skills.datasets.sample import Sample
 from fiducial.skills.families.dialects import dialect
-from fiducial.skills.families.hub.model import load_network, processor_of
+from fiducial.skills.families.hub.model import grow, load_network, processor_of
 from fiducial.skills.families.hub.processor import HubProcessor
 from fiducial.skills.families.hub.spec import HUB_SPECS, HubSpec
 from fiducial.skills.recipes import Recipe
@@ -29,7 +29,7 @@ from fiducial.skills.training.checkpoint import written_whole
 from fiducial.skills.training.curves import CURVES, LOG, Log
 from fiducial.skills.training.encoding import Encoder, Epochs, collate, of_volume
 from fiducial.skills.training.features import Features, frozen_vision
-from fiducial.skills.training.networks import activated_ids, save_adapter, save_base, trainable
+from fiducial.skills.training.networks import activated_ids, save_adapter, save_base, task_tokens, trainable
 from fiducial.skills.training.parity import BEFORE, as_inferred, check_parity
 from fiducial.skills.training.progress import Monitor
 from fiducial.skills.training.rows import Row, rows_of
@@ -102,7 +102,10 @@ def train(plan: Plan) -> Path:
     spoken = dialect(recipe.dialects.get(spec.name, spec.dialect))
     encoder = Encoder(processor, spoken, recipe.templates or spoken.templates, plan.seed, recipe.augment)
     activated = activated_ids(recipe, spec, processor) if plan.activated else None
-    network = trainable(load_network(spec, plan.base, half=recipe.lora is not None), recipe, activated)
+    network = load_network(spec, plan.base, half=recipe.lora is not None)
+    if task_ids := processor.add_task_tokens(task_tokens(recipe)):
+        grow(network, task_ids)
+    network = trainable(network, recipe, activated, task_ids or None)
     manifest = manifest_of(plan, spec, spoken.name, encoder.templates, rows)
     asked = as_inferred(spec, plan.base, network, manifest, recipe.lora is not None)
     check_parity(rows, encoder, asked, BEFORE).require()
@@ -244,7 +247,7 @@ def manifest_of(plan: Plan, spec: HubSpec, spoken: str, templates: str, rows: Se
         dialect=spoken,
         base=plan.base.name,
         base_sha256=base_hash(plan.base),
-        recipe=recipe | {"seed": plan.seed, "max_steps": plan.max_steps},
+        recipe=recipe | {"seed": plan.seed, "max_steps": plan.max_steps, "task_tokens": task_tokens(plan.recipe)},
         data_sha256=data_hashes(rows),
         versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
         activated=plan.activated,
