@@ -65,12 +65,13 @@ def _check_weights(folder: Path, config: dict[str, Any]) -> None:
     """Each weight belongs to a module that the configuration names; each pair of a LoRA is whole, and of its rank."""
     ranks: dict[str, dict[str, int]] = {}
     whole = set(config.get("modules_to_save") or ())
+    also = (".token_adapter.trainable_tokens_delta",) if config.get("trainable_token_indices") else ()
     for key, shape in _shapes(folder).items():
         pair = LORA_KEY.fullmatch(key)
         if pair is not None and _named(pair["module"], config.get("target_modules")):
             side = pair["part"].removesuffix(".weight")[-1]
             ranks.setdefault(pair["module"], {})[side] = shape[0 if side == "A" else -1]
-        elif ".lora_magnitude_vector" not in key and whole.isdisjoint(key.split(".")):
+        elif not key.endswith(also) and ".lora_magnitude_vector" not in key and whole.isdisjoint(key.split(".")):
             raise InputError(f"the adapter {folder} does not fit: the weight {key} is not in its {CONFIG}")
     if not ranks:
         raise InputError(f"the adapter {folder} does not fit: its {WEIGHTS} holds no weight of a LoRA")

@@ -12,6 +12,7 @@ from torch import nn
 
 from fiducial.skills.adapters import MANIFEST, Manifest
 from fiducial.skills.recipes import Lora, Recipe
+from fiducial.skills.templates import template_set
 from fiducial.tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,10 +24,13 @@ LANGUAGE = "language_model"
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.pt", "*.pth")
 
 
-def trainable(network: Any, recipe: Recipe, activated_ids: list[int] | None = None) -> nn.Module:
+def trainable(
+    network: Any, recipe: Recipe, activated_ids: list[int] | None = None, task_ids: list[int] | None = None
+) -> nn.Module:
     """The network with what the recipe trains set to be trained.
 
-    activated_ids: the tokens from which on an *activated* LoRA works; None for a plain one.
+    activated_ids: the tokens from which on an *activated* LoRA works; None for a plain one. task_ids: tokens whose rows
+    of the embeddings are trained beside the LoRA.
     """
     if recipe.lora is None:
         for name, parameter in network.named_parameters():
@@ -36,8 +40,15 @@ def trainable(network: Any, recipe: Recipe, activated_ids: list[int] | None = No
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        made: nn.Module = get_peft_model(network, lora_config(network, recipe.lora, activated_ids))
+        made: nn.Module = get_peft_model(network, lora_config(network, recipe.lora, activated_ids, task_ids))
     return made
+
+
+def task_tokens(recipe: Recipe) -> tuple[str, ...]:
+    """The words that a recipe's templates want as one token each, where a LoRA is trained and not all embeddings."""
+    if recipe.lora is None or recipe.lora.embeddings or recipe.templates is None:
+        return ()
+    return template_set(recipe.templates).task_tokens
 
 
 def activated_ids(recipe: Recipe, spec: HubSpec, processor: HubProcessor) -> list[int]:
@@ -49,6 +60,8 @@ def activated_ids(recipe: Recipe, spec: HubSpec, processor: HubProcessor) -> lis
         why = f"the recipe '{recipe.name}' trains all parameters and no LoRA"
     elif recipe.lora.embeddings:
         why = f"the recipe '{recipe.name}' trains the embeddings, which change the image's cache"
+    elif task_tokens(recipe):
+        why = f"the recipe '{recipe.name}' trains the embeddings of its task tokens, which change the image's cache"
     elif recipe.lora.layers != "language":
         why = f"the recipe '{recipe.name}' trains layers of the vision tower, which change the image's cache"
     if why is not None:
@@ -56,7 +69,9 @@ def activated_ids(recipe: Recipe, spec: HubSpec, processor: HubProcessor) -> lis
     return processor.invocation_ids
 
 
-def lora_config(network: nn.Module, lora: Lora, activated_ids: list[int] | None = None) -> Any:
+def lora_config(
+    network: nn.Module, lora: Lora, activated_ids: list[int] | None = None, task_ids: list[int] | None = None
+) -> Any:
     """PEFT's configuration: every linear layer of the language model, or of the whole model, but the output head."""
     from peft import LoraConfig, TaskType
 
@@ -68,7 +83,7 @@ def lora_config(network: nn.Module, lora: Lora, activated_ids: list[int] | None 
             if isinstance(module, nn.Linear) and f"{LANGUAGE}." in name
         }
         targets = rf".*{LANGUAGE}\..*\.({'|'.join(sorted(own))})"
-    encoder_decoder = bool(getattr(network.config, "is_encoder_decoder", False))  # type: ignore[union-attr]
+    encoder_decoder = bool(getattr(network.config, "is_encoder_decoder", False))
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]
@@ -77,6 +92,7 @@ def lora_config(network: nn.Module, lora: Lora, activated_ids: list[int] | None 
         modules_to_save=embedding_names(network) if lora.embeddings else None,
         task_type=None if encoder_decoder or activated_ids is None else TaskType.CAUSAL_LM,
         alora_invocation_tokens=activated_ids,
+        trainable_token_indices=task_ids,
     )
 
 

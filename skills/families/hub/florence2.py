@@ -28,6 +28,13 @@ class FlorenceProcessor(HubProcessor):
         self.processor = Florence2Processor(image_processor, self.tokenizer)
         return image_processor
 
+    def add_task_tokens(self, tokens: Sequence[str]) -> list[int]:
+        """See the base class. A word that is the library's own is no longer replaced by a prompt."""
+        for token in tokens:
+            self.processor.task_prompts_with_input.pop(token, None)
+            self.processor.task_prompts_without_inputs.pop(token, None)
+        return super().add_task_tokens(tokens)
+
     def fit(self, width_px: int, height_px: int) -> FrameMap2D:
         """The whole image, proportions not kept."""
         size = self.image_processor.size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +114,10 @@ class HubModel:
         else:
             yield
 
+    def _never_written(self) -> list[int] | None:
+        """The task tokens, which are asked by and are no answer, though where they are tied they have an output too."""
+        return self.processor.add_task_tokens(task_tokens_of(self.manifests)) or None
+
     def write(
         self,
         skill: str,
@@ -147,6 +151,7 @@ class HubModel:
                 output_logits=True,
                 eos_token_id=self.processor.end_ids,
                 pad_token_id=self.processor.tokenizer.pad_token_id,
+                suppress_tokens=self._never_written(),
             )
         ids = out.sequences[0].tolist()[-len(out.logits) :]
         logs = [float(step[0].float().log_softmax(-1)[i]) for step, i in zip(out.logits, ids, strict=True)]
@@ -175,13 +180,16 @@ def load_hub_model(spec: HubSpec, folder: Path, adapters: Path | None) -> HubMod
                 f"the adapter '{skill}' is an activated LoRA, which has no effect in the family '{spec.name}' (an"
                 " encoder-decoder); train a plain one"
             )
+    processor = load_processor(spec, folder, manifests)
     network = load_network(spec, folder)
+    if tokens := task_tokens_of(manifests):
+        grow(network, processor.add_task_tokens(tokens))
     if manifests and adapters:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             network = load_adapters(network, folder, adapters, dialect=None)
     recipe = made_here.recipe if made_here else None
-    return HubModel(spec, folder, network.eval(), load_processor(spec, folder, manifests), manifests, recipe)
+    return HubModel(spec, folder, network.eval(), processor, manifests, recipe)
 
 
 def load_network(spec: HubSpec, folder: Path, half: bool = True) -> Any:
@@ -214,7 +222,28 @@ def load_processor(spec: HubSpec, folder: Path, manifests: Mapping[str, Manifest
     limits = {tuple((key, m.recipe.get(key)) for key in PIXEL_LIMITS) for m in manifests.values()}
     if len(limits) > 1:
         raise InputError(f"the adapters of {folder} were trained with different pixel limits; give one kind of them")
-    return processor_of(spec, folder, {key: int(value) for key, value in next(iter(limits), ()) if value is not None})
+    pixels = {key: int(value) for key, value in next(iter(limits), ()) if value is not None}
+    processor = processor_of(spec, folder, pixels)
+    processor.add_task_tokens(task_tokens_of(manifests))
+    return processor
+
+
+def task_tokens_of(manifests: Mapping[str, Manifest]) -> tuple[str, ...]:
+    """The words that the adapters' tokenizer must know as one token each. InputError where they differ."""
+    found = {tuple(named) for m in manifests.values() if (named := m.recipe.get("task_tokens"))}
+    if len(found) > 1:
+        raise InputError("the adapters were trained with different task tokens; give those of one kind")
+    return next(iter(found), ())
+
+
+def grow(network: Any, ids: Sequence[int]) -> None:
+    """Rows of embeddings and output head for these tokens, each the mean of the rows before them."""
+    if max(ids) >= network.get_input_embeddings().weight.shape[0]:
+        network.resize_token_embeddings(max(ids) + 1, mean_resizing=False)
+    with torch.no_grad():
+        for part in (network.get_input_embeddings(), network.get_output_embeddings()):
+            rows = part.weight[: min(ids)].float().mean(0)
+            part.weight[list(ids)] = rows.to(part.weight.dtype)
 
 
 def processor_of(spec: HubSpec, folder: Path, pixels: dict[str, int]) -> HubProcessor:

@@ -46,6 +46,12 @@ class HubProcessor(ABC):
     def encode(self, images_rgb: Sequence[np.ndarray], prompt: str, answer: str | None = None) -> dict[str, Tensor]:
         """A batch of one: images (H, W, 3) uint8, as displayed, and prompt; with an answer also ``labels``."""
 
+    def add_task_tokens(self, tokens: Sequence[str]) -> list[int]:
+        """Make each of these words one token of the tokenizer, which no user's text can then hold; their ids."""
+        self.tokenizer.add_tokens(list(tokens), special_tokens=True)
+        ids = self.tokenizer.convert_tokens_to_ids(list(tokens))
+        return ids if isinstance(ids, list) else [ids]
+
     @property
     def invocation_ids(self) -> list[int]:
         """The tokens from which on an activated LoRA works; none where the family has no turns."""

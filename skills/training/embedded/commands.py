@@ -29,6 +29,7 @@ from fiducial.skills.training.embedded.dense_data import cache_all
 from fiducial.skills.training.embedded.fit import fit
 from fiducial.skills.training.embedded.images import encoded_corpus, split_hashes
 from fiducial.skills.training.embedded.inclusion import tune_inclusion
+from fiducial.skills.training.embedded.parity import proposal_parity
 from fiducial.skills.training.embedded.sights import sights
 from fiducial.skills.training.embedded.tasks import SKILLS, draw_example
 from fiducial.tools.errors import InputError
@@ -149,7 +150,9 @@ def train(
     images = encoded_corpus(model.model.vision_tower, root, out / "work" / IMAGES)
     recipe = replace(recipes.ADAPTER[skill], seed=seed, steps=bounded(recipes.ADAPTER[skill].steps, max_steps))
     trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
-    save_adapter(trained, out / skill, manifest_of(skill, folder, asdict(recipe), split_hashes(root)))
+    manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root))
+    manifest.metrics.update(proposal_parity(images))
+    save_adapter(trained, out / skill, manifest)
 
 
 def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dict[str, str]) -> Manifest:

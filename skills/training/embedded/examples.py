@@ -24,7 +24,8 @@ class Encoded:
     """One (augmented) image as the decoder sees it.
 
     tokens (T, size); slots: those that name the true objects of each label; counts: the true numbers; labels: those
-    that an image of its kind may show; marks: the slot of each landmark that it shows.
+    that an image of its kind may show; marks: the slot of each landmark that it shows; ious: of each label, how well
+    the slots overlap their objects.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Encoded:
     counts: dict[str, int]
     labels: tuple[str, ...] = ()
     marks: dict[str, int] = field(default_factory=dict)
+    ious: dict[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 Turn = tuple[str, str]
@@ -67,23 +69,25 @@ def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float]
             result = tower.read(dense)
             for i, item in enumerate(chunk):
                 tokens, kind = result.hidden_states[-1][i].to(torch.bfloat16), config.kinds[item.kind]
-                slots, counts = named(boxes_of(batch.objects[i], config), batch.objects[i], result.proposals, i, config)
+                objects = batch.objects[i]
+                slots, counts, ious = named(boxes_of(objects, config), objects, result.proposals, i, config)
                 marks = named_marks(batch.marks[i].numpy(), result.proposals, i, config)
-                out.append(Encoded(kind, tokens, slots, counts, config.labels_of_kind.get(kind, ()), marks))
+                out.append(Encoded(kind, tokens, slots, counts, config.labels_of_kind.get(kind, ()), marks, ious))
     return out
 
 
 def named(
     boxes: np.ndarray, objects: np.ndarray, proposals: Proposals, row: int, config: TowerConfig
-) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-    """The slots of one image's true objects (boxes (N, 4), labels in ``objects[:, 0]``), and how many there are."""
+) -> tuple[dict[str, tuple[int, ...]], dict[str, int], dict[str, tuple[float, ...]]]:
+    """The slots of one image's true objects (boxes (N, 4), labels in ``objects[:, 0]``), their number, their IoU."""
     proposed = valid_boxes(proposals, row)
     usable = proposals.label_scores[row, : len(proposed)].argmax(-1).numpy() < len(config.labels)
     own = {label: boxes[objects[:, 0] == index] for index, label in enumerate(config.labels)}
     places = np.flatnonzero(usable)
-    pairs = {label: match_by_iou(own[label], proposed[usable], MATCH_IOU).pairs for label in config.labels}
-    slots = {label: tuple(int(places[k]) for _, k in pairs[label]) for label in config.labels}
-    return slots, {label: len(own[label]) for label in config.labels}
+    matched = {label: match_by_iou(own[label], proposed[usable], MATCH_IOU) for label in config.labels}
+    slots = {label: tuple(int(places[k]) for _, k in matched[label].pairs) for label in config.labels}
+    ious = {label: tuple(matched[label].quality.tolist()) for label in config.labels}
+    return slots, {label: len(own[label]) for label in config.labels}, ious
 
 
 def named_marks(marks: np.ndarray, proposals: Proposals, row: int, config: TowerConfig) -> dict[str, int]:

@@ -55,8 +55,10 @@ def _save(folder: Path, network: Any, spoken: Any, image_processor: Any) -> Path
     return folder
 
 
-def qwen(folder: Path, family: str) -> Path:
-    """Qwen2-VL, 2.5 or 3."""
+def qwen(
+    folder: Path, family: str, text_sizes: dict[str, Any] | None = None, vision_sizes: dict[str, Any] | None = None
+) -> Path:
+    """Qwen2-VL, 2.5 or 3. text_sizes, vision_sizes: of the configurations, in place of the tiny ones."""
     import torch
     import transformers
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -86,6 +88,7 @@ def qwen(folder: Path, family: str) -> Path:
         vision |= {"fullatt_block_indexes": [1], "window_size": 56}
     if family == "qwen3_vl":
         vision |= {"deepstack_visual_indexes": [0], "num_position_embeddings": 64}
+    text, vision = text | (text_sizes or {}), vision | (vision_sizes or {})
     config = getattr(transformers, f"{name}Config")(
         text_config=text, vision_config=vision, image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"], vision_start_token_id=ids["<|vision_start|>"],

@@ -223,3 +223,25 @@ def test_the_row_with_the_longest_target_is_among_the_few_that_are_checked_befor
     rows = rows_of({"set": [replace(sample(n), id=str(n)) for n in (1, 2, 9, 3, 4)]}, recipes()["lora"], ("point",))
     few = list(chosen(rows, 2))
     assert len(few) == 2 and few[0].sample.id == "9" and few == list(chosen(rows[::-1], 2))
+
+
+def test_a_dialect_that_names_proposals_reports_the_share_that_it_can_name() -> None:
+    import torch
+
+    from fiducial.skills.training.embedded.examples import Encoded
+    from fiducial.skills.training.embedded.parity import proposal_parity
+
+    tokens = torch.zeros(1, 1)
+    images = [
+        Encoded("blood_smear", tokens, {"platelet": (4, 7), "white_cell": ()}, {"platelet": 3, "white_cell": 1}, (), {},
+                {"platelet": (0.6, 0.9), "white_cell": ()}),
+        Encoded("blood_smear", tokens, {"platelet": (2,), "white_cell": ()}, {"platelet": 1, "white_cell": 0}, (), {},
+                {"platelet": (0.75,), "white_cell": ()}),
+    ]  # fmt: skip
+    assert proposal_parity(images) == {
+        "parity.platelet.targets": 4,
+        "parity.platelet.share_with_proposal": 0.75,
+        "parity.platelet.mean_iou": 0.75,
+        "parity.white_cell.targets": 1,
+        "parity.white_cell.share_with_proposal": 0,
+    }
