@@ -6,17 +6,16 @@ A paper's recipe says what of it is stated there and what had to be chosen (``ch
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from fiducial.skills.data_files import read_all, read_named
 from fiducial.skills.families.dialects import DIALECTS
 from fiducial.skills.targets import PromptTask
 from fiducial.skills.templates import template_set
 from fiducial.tools.errors import InputError
-from fiducial.tools.hooks import first_problem
 from fiducial.tools.record import Part
 
 Balance = Literal["uniform", "temperature", "uncertainty", "dwa"]
@@ -85,24 +84,13 @@ class Recipe(Part):
 
 def read_recipe(text: str, name: str) -> Recipe:
     """A recipe from its JSON text. InputError that names the recipe and the first field that is wrong."""
-    try:
-        found = Recipe.model_validate_json(text)
-    except ValidationError as error:
-        raise InputError(f"the recipe '{name}' cannot be used: {first_problem(error)}") from None
-    if found.name != name:
-        raise InputError(f"the recipe '{name}' calls itself '{found.name}'; give it one name")
-    return found
+    return read_named(Recipe, "the recipe", text, name)
 
 
 @cache
 def recipes() -> dict[str, Recipe]:
     """Every recipe that the package carries, by its name."""
-    found = {}
-    for file in sorted(files("fiducial.skills.recipes").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".json"):
-            name = file.name.removesuffix(".json")
-            found[name] = read_recipe(file.read_text(encoding="utf-8"), name)
-    return found
+    return read_all(Recipe, "the recipe", "fiducial.skills.recipes")
 
 
 def recipe_named(name: str) -> Recipe:

@@ -7,16 +7,15 @@ a set lacks it takes from the set that it extends; what no set has in a language
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from string import Template
 from typing import Annotated, Self, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
+from fiducial.skills.data_files import read_all, read_named
 from fiducial.skills.targets import Language, PromptTask, Query
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import FrameMap2D
-from fiducial.tools.hooks import first_problem
 from fiducial.tools.record import Part
 
 FIELDS = {"label", "question", "options", "quantities", "unit", "pixel_width_mm", "pixel_height_mm"}
@@ -62,23 +61,13 @@ class TemplateSet(Part):
 
 def read_set(text: str, name: str) -> TemplateSet:
     """A set from its JSON text. InputError that names the set and the first field that is wrong."""
-    try:
-        found = TemplateSet.model_validate_json(text)
-    except ValidationError as error:
-        raise InputError(f"the templates '{name}' cannot be used: {first_problem(error)}") from None
-    if found.name != name:
-        raise InputError(f"the templates '{name}' call themselves '{found.name}'; give them one name")
-    return found
+    return read_named(TemplateSet, "the set of templates", text, name)
 
 
 @cache
 def template_sets() -> dict[str, TemplateSet]:
     """Every set that the package carries, by its name."""
-    found = {}
-    for file in sorted(files("fiducial.skills.templates").iterdir(), key=lambda f: f.name):
-        if file.name.endswith(".json"):
-            name = file.name.removesuffix(".json")
-            found[name] = read_set(file.read_text(encoding="utf-8"), name)
+    found = read_all(TemplateSet, "the set of templates", "fiducial.skills.templates")
     if unknown := sorted({s.extends for s in found.values() if s.extends} - set(found)):
         raise InputError(f"templates extend the set '{unknown[0]}', which is not there")
     return found
