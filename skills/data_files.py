@@ -10,7 +10,6 @@ from pydantic import BaseModel, ValidationError
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import first_problem
 
-
 T = TypeVar("T", bound=BaseModel)
 
 
