@@ -14,7 +14,7 @@ import typer
 
 from fiducial.tools.errors import InputError
 
-LAUNCHER_S = 5.0  # within this a launcher ends all processes once one has failed
+LAUNCHER_S = 30.0  # within this a launcher ends all processes once one has failed
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Scale = Annotated[
     str | None,
