@@ -16,6 +16,8 @@ from fiducial.tools.structures import members
 def answer(run: Run) -> str:
     """Claim a presence, a kind or a count. A claim that does not parse is left to the regions to make."""
     task = run.intent.task
+    if run.intent.landmarks:
+        return _to_the_landmarks(run)
     if task in CLAIMS:
         return CLAIMS[task](run)
     if task == "count" or (task == "compare" and run.notes.quantities == ("count",)):
@@ -125,7 +127,7 @@ def asked(intent: Intent) -> list[str]:
 
 
 def _to_the_landmarks(run: Run) -> str:
-    """An angle or a distance is claimed by nobody before its landmarks are pointed at."""
+    """What is about landmarks is claimed by nobody before they are pointed at."""
     return "ground"
 
 
@@ -133,6 +135,4 @@ CLAIMS: dict[str, Callable[[Run], str]] = {
     "kind": _kind,
     "question": question,
     "report": report,
-    "angle": _to_the_landmarks,
-    "distance": _to_the_landmarks,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal
 
 from fiducial.agent import phrases
 from fiducial.agent.ladder import sift
@@ -15,7 +16,7 @@ from fiducial.tools.record import Answer
 
 
 def point_out(run: Run) -> str:
-    """Find the landmarks. Without all of them there is nothing to measure."""
+    """Find the landmarks; where one is, is told at once. Without all of them there is nothing to measure."""
     intent = run.intent
     names = [landmark_words(key, intent.language) if run.free else key for key in intent.landmarks]
     keys = dict(zip(names, intent.landmarks, strict=True))
@@ -30,6 +31,10 @@ def point_out(run: Run) -> str:
         return run.abstain("landmark_not_found", f"these landmarks could not be pointed at: {told}")
     run.check("landmarks_found", "pass", f"{len(found)} landmarks")
     run.run_checks("ground", answered=False)
+    if intent.task == "location":
+        text = phrases.landmarks(run.found(), run.record.image, intent.language)
+        run.put(answer=Answer(text=text, value=len(run.found()), confidence=result.confidence))
+        return "explain"
     text = phrases.between(intent, run.found(), intent.language)
     run.put(answer=Answer(text=text, value=None, confidence=result.confidence))
     return "explain"
@@ -59,6 +64,6 @@ def measure_landmarks(run: Run) -> None:
         run.check("scale_known", "warn", f"there is no physical scale ({why}); lengths are in px")
         run.downgrade("no_scale", f"there is no physical scale ({why}); lengths are in px; give one with --scale")
     run.run_checks("measure")
-    of = "angle" if taken.unit == "°" else "distance"
+    of: Literal["distance", "angle"] = "angle" if taken.unit == "°" else "distance"
     words = [landmark_words(key, intent.language) for key in intent.landmarks]
     hold(run, stated(run, "", (quantity,), of=of, landmarks=words), [taken])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fiducial.agent import phrases
 from fiducial.agent.ladder import find, finder
 from fiducial.agent.run import Run, StepFailedError
-from fiducial.skills.base import QuestionArgs, QuestionResult, ReportArgs, ReportResult
+from fiducial.skills.base import ClassifyArgs, ClassifyResult, QuestionArgs, QuestionResult, ReportArgs, ReportResult
 from fiducial.tools.record import Answer
 from fiducial.tools.structures import members
 
@@ -16,17 +16,35 @@ from fiducial.tools.structures import members
 def question(run: Run) -> str:
     """The model's own answer to the question: one of its options, or free text."""
     intent = run.intent
-    args = QuestionArgs(question=run.record.question, options=list(intent.options), language=intent.language)
-    result: QuestionResult = run.skill("question", args)
-    if not result.parsed or result.value is None:
+    value, confidence = _chosen(run) if _is_classification(run) else _said(run)
+    if value is None:
         run.check(
             "output_parsed", "fail", "the model's text is no answer" + (" among the options" * bool(intent.options))
         )
         return run.abstain("unparsed_answer", "the model's text could not be read as an answer to the question")
-    said = closed(run, result.value)
-    text = phrases.sentence(result.value, run.language) if intent.options else result.value
-    run.put(answer=Answer(text=text, value=result.value if said is None else said, confidence=result.confidence))
-    return "ground" if _sure(run, result.confidence) else "verify"
+    said = closed(run, value)
+    text = phrases.sentence(value, run.language) if intent.options else value
+    run.put(answer=Answer(text=text, value=value if said is None else said, confidence=confidence))
+    return "ground" if _sure(run, confidence) else "verify"
+
+
+def _is_classification(run: Run) -> bool:
+    """Whether the image as a whole is to be put into one of some classes."""
+    options, structure = run.intent.options, run.intent.structure
+    whole = bool(options) and structure is None and set(options) != set(phrases.yes_no(run.language))
+    return whole and "classify" in run.context.skills
+
+
+def _said(run: Run) -> tuple[str | None, float]:
+    args = QuestionArgs(question=run.record.question, options=list(run.intent.options), language=run.language)
+    result: QuestionResult = run.skill("question", args)
+    return result.value if result.parsed else None, result.confidence
+
+
+def _chosen(run: Run) -> tuple[str | None, float]:
+    args = ClassifyArgs(question=run.record.question, options=list(run.intent.options), language=run.language)
+    result: ClassifyResult = run.skill("classify", args)
+    return result.choice if result.parsed else None, result.confidence
 
 
 def report(run: Run) -> str:

@@ -18,6 +18,8 @@ from fiducial.tools.structures import members
 
 def ground(run: Run) -> str:
     """Ground what is asked about, then hold the answer to what was found."""
+    if run.intent.landmarks:
+        return point_out(run)
     if run.intent.task in GROUNDS:
         return GROUNDS[run.intent.task](run)
     settled = {key: settle(run, key, run.notes.claims.get(key, Claim())) for key in asked(run.intent)}
@@ -119,6 +121,4 @@ def _gate(run: Run) -> str:
 GROUNDS: dict[str, Callable[[Run], str]] = {
     "question": ground_question,
     "report": ground_report,
-    "angle": point_out,
-    "distance": point_out,
 }

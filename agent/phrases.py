@@ -131,6 +131,24 @@ def located(
     return say("located", language, counted=what, places=where(regions, image, language))
 
 
+def landmarks(regions: Sequence[Region], image: ImageInfo, language: Language = "en") -> str:
+    """Where each landmark is, in stored pixels and in words."""
+    told = [
+        say(
+            "landmark",
+            language,
+            name=label(region, language),
+            id=region.id,
+            x=f"{region.point_xy_px[0]:.1f}",
+            y=f"{region.point_xy_px[1]:.1f}",
+            place=place(region, image, language),
+        )
+        for region in regions
+        if region.point_xy_px is not None
+    ]
+    return sentence(listing(told, language), language)
+
+
 def _in_slices(structure: str, regions: Sequence[Region], language: Language) -> str:
     """Of boxes in a volume, the slices that each reaches through, numbered from 0."""
     told = []

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from fiducial.tools.landmark_measures import ANGLES, landmark_named, named_quantities
+from fiducial.tools.landmark_measures import ANGLES, is_landmark, landmark_named, named_quantities
 from fiducial.tools.record import Intent, Language, Part, Quantity
 from fiducial.tools.words import keys_of_names, language_of
 
@@ -92,6 +92,8 @@ def _intent(rule: Rule, match: re.Match[str], text: str, language: Language) -> 
     structure = label_in(said["s"], language) if "s" in said else None
     if structure is None and rule.task != "report":
         return None
+    if rule.task == "location" and structure is not None and is_landmark(landmark := landmark_named(structure)):
+        return Intent(task="location", landmarks=(landmark,), language=language)
     scope: Literal["local", "image"] = "image" if rule.task == "report" else "local"
     return Intent(task=rule.task, structure=structure, quantity=rule.quantity, scope=scope, language=language)
 

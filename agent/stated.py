@@ -30,9 +30,11 @@ def stated(
     """What the model says that these are; empty where it does not say, which a check then tells."""
     if "size" not in run.context.skills:
         return []
-    ratio = quantities[0] in ("cardiothoracic_ratio", "cephalic_index")
-    in_world = "mm" if run.record.image.scale else "px"
-    unit: Literal["mm", "px", "deg", "1"] = "deg" if of == "angle" else "1" if ratio else in_world
+    unit: Literal["mm", "px", "deg", "1"] = "mm" if run.record.image.scale else "px"
+    if of == "angle":
+        unit = "deg"
+    elif quantities[0] in ("cardiothoracic_ratio", "cephalic_index"):
+        unit = "1"
     args = SizeArgs(
         structure=structure,
         of=of,

@@ -17,6 +17,8 @@ DEFAULT_QUANTITIES: dict[str, tuple[Quantity, ...]] = {
 }
 
 
+# What a task cannot do without, beyond the skills that every base has.
+NEEDS = {"report": "report", "segment": "segment", "question": "question"}
 # What a base that answers in free words is asked of an image of any kind.
 OF_ANY_IMAGE = ("question", "report", "angle", "distance")
 # Kinds of question that the rules of wording know and the built-in skills do not: there the wording is trusted.
@@ -89,6 +91,8 @@ def _not_understood(run: Run, result: UnderstandResult) -> str | None:
         return "the question could not be put into a form that is known"
     if result.intent.task == "unknown":
         return "the question asks for something that none of the skills does"
+    if NEEDS.get(result.intent.task, "understand") not in run.context.skills:
+        return f"the question asks for {phrases.about(result.intent)}, and the base has no skill for that"
     least = run.policy.understand_confidence
     if not result.confidence >= least:
         sure = f"the confidence {result.confidence:.2f} is below {least:g}"
@@ -147,17 +151,19 @@ def _refused_quantity(intent: Intent, quantities: tuple[Quantity, ...]) -> str |
 
 def look(run: Run) -> str:
     """Compare the image with what the model was trained for, and the structure's kind of image with this one's."""
-    if run.free and (run.intent.task in OF_ANY_IMAGE or run.intent.structure not in (None, *structures())):
-        run.check("image_domain", "warn", "not judged: of what kinds of image the base knows, nothing is known")
+    of_any = run.intent.task in OF_ANY_IMAGE or bool(run.intent.landmarks)
+    if run.free and (of_any or run.intent.structure not in (None, *structures())):
+        run.check("image_domain", "warn", "not judged: which kinds of image the base knows is not known")
         return "answer"
     evidence = run.call("look", "skill", lambda: run.context.session.domain)
     least, kind = run.policy.typicality, phrases.domain(evidence.kind)
     detail = f"most like {kind}, typicality {evidence.typicality:.3f} (least {least:g})"
     if evidence.kind == "other" or not evidence.typicality >= least:
-        if run.free and run.intent.task == "kind":
-            run.check("image_domain", "warn", f"{detail}; the base is asked instead")
-            understood = run.intent.model_copy(update={"task": "question"})
-            run.put(understanding=Understanding(intent=understood, confidence=1.0))
+        if run.free:  # what the guide does not know, the base may; its answer is held to what it points at
+            run.check("image_domain", "warn", f"{detail}; the base is asked all the same")
+            if run.intent.task == "kind":
+                understood = run.intent.model_copy(update={"task": "question"})
+                run.put(understanding=Understanding(intent=understood, confidence=1.0))
             return "answer"
         run.check("image_domain", "fail", detail)
         known = " or ".join(phrases.domain(d) for d in sorted({s.domain for s in structures().values()}))

@@ -65,6 +65,11 @@ def landmark_named(words: str) -> str:
     return said
 
 
+def is_landmark(key: str) -> bool:
+    """Whether this is the key of a known landmark."""
+    return key in set(map(str, _table()["landmarks"]))
+
+
 def landmark_words(key: str, language: Language = "en") -> str:
     """What a landmark is called when it is asked for."""
     names: dict[str, dict[str, list[str]]] = {str(k): v for k, v in _table()["landmarks"].items()}

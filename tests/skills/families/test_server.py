@@ -15,7 +15,16 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
-from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, SubjectArgs
+from fiducial.skills.base import (
+    AnswerArgs,
+    ExplainArgs,
+    FindArgs,
+    LandmarkArgs,
+    QuestionArgs,
+    ReportArgs,
+    SizeArgs,
+    SubjectArgs,
+)
 from fiducial.skills.families.recording import RecordingModel
 from fiducial.skills.families.server import MAX_BYTES, ServerModel
 from fiducial.skills.load import load_model
@@ -211,3 +220,34 @@ def test_what_a_server_does_not_have_is_refused_by_name(served: Served, tmp_path
         load_model(served.url, tmp_path)
     with pytest.raises(InputError, match="cannot be reached"):
         load_model("http://127.0.0.1:9/v1")
+
+
+def test_what_is_asked_in_free_words(served: Served, image: Image) -> None:
+    session = model(served, "#base,answer=base-count").open(image)
+    served.replies = [reply("An ultrasound scan.", np.log(0.5))]
+    free = session.perform("question", QuestionArgs(question="What is this?"))
+    assert (free.value, free.parsed, free.confidence) == ("An ultrasound scan.", True, pytest.approx(0.5))
+    assert served.asked[-1]["model"] == "base-count"  # the adapter that answers, where none is named for questions
+    served.replies = [reply("It is an MRI.")]
+    chosen = session.perform("question", QuestionArgs(question="CT or MRI?", options=["CT", "MRI"]))
+    assert chosen.value == "MRI"
+    served.replies = [reply("左肺可见阴影。")]
+    report = session.perform("report", ReportArgs(language="zh"))
+    assert report.report == "左肺可见阴影。"
+    assert "报告" in served.asked[-1]["messages"][0]["content"][-1]["text"]
+
+
+def test_landmarks_are_asked_for_one_by_one(served: Served, image: Image) -> None:
+    texts = ['[{"point_2d": [250, 500], "label": "sella"}]', '[{"point_2d": [500, 500], "label": "N"}]']
+    served.replies = [reply(text, np.log(0.9)) for text in texts]
+    args = LandmarkArgs(structure="", names=["sella", "nasion"])
+    found = model(served).open(image).perform("landmark", args)
+    assert [(r.label, r.point_xy_px) for r in found.regions] == [("sella", (40, 60)), ("nasion", (80, 60))]
+    assert found.parsed
+
+
+def test_a_stated_size_is_a_claim_in_the_unit_asked_for(served: Served, image: Image) -> None:
+    served.replies = [reply("long axis: 12.5 mm")]
+    args = SizeArgs(structure="polyp", quantities=["long axis"], unit="mm")
+    said = model(served).open(image).perform("size", args)
+    assert [(n.name, n.value, n.unit) for n in said.numbers] == [("long axis", 12.5, "mm")]

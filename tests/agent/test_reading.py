@@ -1,0 +1,72 @@
+"""What a question asks, by its wording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fiducial.agent.reading import read
+from fiducial.tools.landmark_measures import form_of, landmark_named, landmark_words, named_quantities
+from fiducial.tools.record import Intent
+
+YES_NO = {"options": ("yes", "no")}
+S_N_A = ("sella", "nasion", "subspinale")
+READ: dict[str, dict[str, Any]] = {
+    "What is the modality of this image?": {},
+    "Which organ is abnormal?": {},
+    "Is there a crescent in this image?": {"structure": "crescent", **YES_NO},
+    "Are there any cavities in this chest x-ray?": {"structure": "cavity", **YES_NO},
+    "Does this scan show free fluid?": {"structure": "free fluid", **YES_NO},
+    "Was contrast given?": YES_NO,
+    "Is this a CT or an MRI?": {"options": ("CT", "MRI")},
+    "Is the callus benign or malignant?": {"options": ("benign", "malignant")},
+    "Is it in the left lung or the right lung?": {"options": ("left lung", "right lung")},
+    "Is it red, blue or green?": {"options": ("red", "blue", "green")},
+    "How many crescents are there?": {"task": "count", "structure": "crescent"},
+    "How many instruments are visible in this image?": {"task": "count", "structure": "instrument"},
+    "Where is the callus located?": {"task": "location", "structure": "callus"},
+    "Segment the crescent.": {"task": "segment", "structure": "crescent"},
+    "How large is the callus?": {"task": "size", "structure": "callus", "quantity": "long_axis"},
+    "What is the area of the crescent?": {"task": "size", "structure": "crescent", "quantity": "area"},
+    "Describe this image": {"task": "report", "scope": "image"},
+    "Please write a short report": {"task": "report", "scope": "image"},
+    "What is the SNA angle?": {"task": "angle", "quantity": "sna_angle", "landmarks": S_N_A},
+    "What is the angle at N between S and A?": {"task": "angle", "quantity": "angle", "landmarks": S_N_A},
+    "How far is the sella from the nasion?": {"task": "distance", "quantity": "distance", "landmarks": S_N_A[:2]},
+    "有多少个血小板？": {"task": "count", "structure": "platelet", "language": "zh"},
+    "这是CT还是MRI？": {"options": ("CT", "MRI"), "language": "zh"},
+    "心影增大了吗？": {"options": ("是", "否"), "language": "zh"},
+    "请写一份报告": {"task": "report", "scope": "image", "language": "zh"},
+    "蝶鞍点到鼻根点的距离是多少？": {
+        "task": "distance", "quantity": "distance", "landmarks": S_N_A[:2], "language": "zh"
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "expected"), READ.items(), ids=list(READ))
+def test_wordings(question: str, expected: dict[str, Any]) -> None:
+    assert read(question) == Intent(**{"task": "question", **expected})
+
+
+WORDS = ["is", "the", "or", "angle", "at", "between", "A", ",", "？", "有", "的", "吗", "角", "how", "many", "of"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=120) | st.lists(st.sampled_from(WORDS)))
+def test_any_text_is_read_as_something(text: str | list[str]) -> None:
+    question = text if isinstance(text, str) else " ".join(text)
+    intent = read(question)
+    assert intent.task != "unknown"
+    assert len(set(intent.options)) == len(intent.options) != 1
+    assert all(intent.landmarks) and (intent.structure is None or intent.structure.strip())
+
+
+def test_names_of_landmarks_lead_back_to_them() -> None:
+    for known in named_quantities().values():
+        for key in known.of:
+            assert {landmark_named(landmark_words(key, "en")), landmark_named(landmark_words(key, "zh"))} == {key}
+    for quantity, known in named_quantities().items():
+        assert form_of(quantity, len(known.of)) == known.form
