@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,25 +158,23 @@ def compare(whole: Path, other: Path) -> str:
     return f"{len(expected) - len(apart)} of {len(expected)} tensors equal, largest difference {most:g}"
 
 
-def kills(
-    run: Run, other: Run, rng: random.Random, number: int, saves: int, window_s: float
-) -> Iterator[dict[str, Any]]:
-    """Kill a training ``number`` times, ``saves`` of them or more during a save; a second one where the first is done.
+def kills(runs: list[Run], rng: random.Random, number: int, saves: int, window_s: float) -> Iterator[dict[str, Any]]:
+    """Kill a training ``number`` times, ``saves`` of them or more during a save; where it is done, add another run.
 
     window_s: the longest that it goes on before a kill at a random moment.
     """
-    in_save = 0
-    pid = run.start()
-    for k in range(10 * number):
-        if k >= number and in_save >= saves:
-            break
-        aimed = k % 2 == 0 or k >= number
+    done = in_save = 0
+    run, pid = runs[0], runs[0].start()
+    while done < number or in_save < saves:
+        aimed = done % 2 == 0 or done >= number
         waited = (rng.randint(0, 2), rng.uniform(0, 0.02)) if aimed else (None, rng.uniform(0, window_s))
         if not killed(run, pid, *waited):
-            run, pid = other, other.start()
+            run = replace(run, out=run.out.with_name(f"cut-{len(runs) + 1}"))
+            runs.append(run)
+            pid = run.start()
             continue
         hit = run.being_written()
-        in_save += hit
+        done, in_save = done + 1, in_save + hit
         at = {"logged step": run.logged(), "during a save": hit, "newest checkpoint": run.newest()}
         yield {"run": run.out.name, **at}
         pid = run.start()
@@ -195,14 +193,15 @@ def measure(name: str, args: argparse.Namespace, root: Path) -> dict[str, Any]:
         os._exit(0)
     os.waitpid(pid, 0)
     given = ("--recipe", recipe, "--base", base, "--data", f"coco={root / 'set'}", "--max-steps", STEPS)
-    whole, *cut = [Run(tuple(map(str, given)), root / name / part, args.fork) for part in ("whole", "cut", "again")]
+    whole, first = [Run(tuple(map(str, given)), root / name / part, args.fork) for part in ("whole", "cut-1")]
     (root / name).mkdir()
     seconds = through(whole)
-    rows = []
-    for row in kills(cut[0], cut[1], random.Random(args.seed), args.kills, args.saves, seconds / 4):
+    cut: list[Run] = [first]
+    rows: list[dict[str, Any]] = []
+    for row in kills(cut, random.Random(args.seed), args.kills, args.saves, seconds / 4):
         rows.append({"kill": len(rows) + 1, **row})
         print(name, rows[-1], flush=True)
-    results = {run.out.name: compare(whole.out, run.out) for run in cut if run.out.exists()}
+    results = {run.out.name: compare(whole.out, run.out) for run in cut}
     left = [str(path.relative_to(root)) for run in cut for path in run.work.glob(".*")]
     summary = {"kills": len(rows), "during a save": sum(row["during a save"] for row in rows), "left behind": left}
     print(name, {**summary, "seconds uninterrupted": round(seconds, 1)}, flush=True)
