@@ -109,7 +109,7 @@ def _what(manifest: Manifest | BaseManifest) -> str:
         )
         if manifest.parent:
             what += f"\n- Training went on from the adapter whose manifest is `{manifest.parent}`"
-    return f"# {title}\n\n{what.strip()}\n- Trained on the base {parent}, SHA-256 `{parent_sha256}`"
+    return f"# {title}\n\n{what.strip()}\n- Trained on: `{parent}`, SHA-256 of its weights `{parent_sha256}`"
 
 
 def _use(manifest: Manifest | BaseManifest) -> str:
@@ -117,7 +117,7 @@ def _use(manifest: Manifest | BaseManifest) -> str:
         return "## Use\n\n    fiducial ask IMAGE QUESTION --base THIS_FOLDER"
     return (
         "## Use\n\n    fiducial ask IMAGE QUESTION --base BASE --adapters FOLDER\n\n"
-        f"BASE is the folder of {manifest.base}, the very weights named above; FOLDER holds this folder."
+        f"BASE is the folder of `{manifest.base}`, the very weights named above; FOLDER holds this folder."
     )
 
 
@@ -200,7 +200,7 @@ def _figures(metrics: Mapping[str, float], head: Entry, entries: Iterable[Entry]
         return f"## Figures\n\nNo rows were watched in this training.{picture}"
     watched = [entry["step"] for entry in entries if entry["kind"] == "watch"]
     when = f" after step {watched[-1]}" if watched else ""
-    of = f", of {_said(head['watched'])}" if head.get("watched") else ""
+    of = "".join(f", {count} of {name}" for name, count in head.get("watched", {}).items())
     rows = [[task, *(_cell(found, key, share) for _, key, share in COLUMNS)] for task, found in scores.items()]
     failures = _table(("task, size of the object", *(heading for heading, *_ in COLUMNS)), rows)
     averages = []

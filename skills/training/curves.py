@@ -123,9 +123,10 @@ def _curve(entries: Sequence[Entry], style: Style, value: Callable[[Entry], Any]
 
 
 def _losses(trained: Sequence[Entry], tasks: Mapping[str, Style]) -> Panel:
-    curves = _curve(trained, Style(BLACK, "circle"), lambda entry: entry["loss"])
+    curves: list[Curve] = []
     for task, style in tasks.items() if len(tasks) > 1 else ():
         curves += _curve(trained, style, partial(_loss, task=task))
+    curves += _curve(trained, Style(BLACK, "circle"), lambda entry: entry["loss"])
     return Panel("Loss of training", "cross-entropy (nat a token)", tuple(curves))
 
 

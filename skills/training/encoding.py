@@ -47,23 +47,22 @@ class Encoder:
 
     def encode(self, row: Row, epoch: int) -> dict[str, Tensor]:
         """Tensors of one row, a batch of one, with ``labels``."""
-        if of_volume(row):
-            return self._volume(row, epoch)
-        rgb, to_shown = row.sample.pixels(), None
-        if self.augment:
-            rgb, to_shown = augmented(rgb, rng_of(self.seed, epoch, row.id))
-        prompt, answer = self.texts(row, rgb.shape[:2], epoch, to_shown)
-        return self.processor.encode([rgb], prompt, answer)
+        changed, to_shown = self.augment and not of_volume(row), None
+        images, row = self.shown(row)
+        if changed:
+            images[0], to_shown = augmented(images[0], rng_of(self.seed, epoch, row.id))
+        prompt, answer = self.texts(row, images[0].shape[:2], epoch, to_shown)
+        return self.processor.encode(images, prompt, answer)
 
-    def _volume(self, row: Row, epoch: int) -> dict[str, Tensor]:
-        """A row about a whole volume: its slices as images, and which they are in the prompt."""
+    def shown(self, row: Row) -> tuple[list[np.ndarray], Row]:
+        """The images (H, W, 3) uint8 of a row, and the row, told which slices they are where it is about a volume."""
+        if not of_volume(row):
+            return [row.sample.pixels()], row
         volume = row.sample.volume() if row.sample.volume else np.empty((0, 0, 0))
         indices = tuple(spread(len(volume), self.slices))
         told = {"image_count": len(indices), "slices": indices, "slice_count": len(volume)}
         query = row.ask.query.model_copy(update=told)
-        asked = replace(row, ask=row.ask._replace(query=query))
-        prompt, answer = self.texts(asked, volume.shape[1:3], epoch)
-        return self.processor.encode([grey_rgb(volume[k]) for k in indices], prompt, answer)
+        return [grey_rgb(volume[k]) for k in indices], replace(row, ask=row.ask._replace(query=query))
 
     def texts(
         self, row: Row, size_hw: tuple[int, ...], epoch: int, to_shown: FrameMap2D | None = None

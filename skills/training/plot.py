@@ -34,6 +34,7 @@ COLUMNS, PANEL_WH = 3, (460, 300)
 LEFT, RIGHT, TOP, BOTTOM = 58, 16, 52, 46  # of a panel, around the plot
 LEGEND_PX, TEXT_PX, TITLE_PX = 26, 13, 15
 FEW_POINTS = 12  # up to so many, each has its marker
+DODGE = 5.0  # pixels between the markers of two curves at one step
 
 
 class Style(NamedTuple):
@@ -88,7 +89,7 @@ def draw_panels(panels: Sequence[Panel], legend: Sequence[tuple[str, Style]], la
     for row, line in enumerate(lines):
         for x, name, style in line:
             y = 8 + row * LEGEND_PX + LEGEND_PX / 2
-            _curve(draw, [(x, y), (x + 30, y)], style, False)
+            _curve(draw, [(x, y), (x + 30, y)], style)
             _marker(draw, (x + 15, y), style)
             _text(draw, (x + 38, y - 8), name)
     for number, panel in enumerate(panels):
@@ -135,19 +136,21 @@ def _panel(draw: ImageDraw.ImageDraw, panel: Panel, corner: tuple[int, int], las
         _text(draw, (x - text_width(said, TEXT_PX) / 2, y1 + 6), said)
     _line(draw, [(x0, y1), (x1, y1)], TEXT, 1)
     _text(draw, ((x0 + x1) / 2 - text_width("optimiser step", TEXT_PX) / 2, y1 + 22), "optimiser step")
-    for curve in panel.curves:
-        _curve(draw, [place(*point) for point in curve.points], curve.style, len(curve.points) <= FEW_POINTS)
+    for number, curve in enumerate(panel.curves):
+        points = [place(*point) for point in curve.points]
+        _curve(draw, points, curve.style)
+        if len(points) <= FEW_POINTS:  # beside each other, so that equal curves do not hide each other
+            aside = DODGE * (number - (len(panel.curves) - 1) / 2)
+            for x, y in points:
+                _marker(draw, (x + aside, y), curve.style)
 
 
-def _curve(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], style: Style, marked: bool) -> None:
+def _curve(draw: ImageDraw.ImageDraw, points: list[tuple[float, float]], style: Style) -> None:
     if style.dashed:
         for dash in _dashes(points):
             _line(draw, dash, style.color, 2)
     else:
         _line(draw, points, style.color, 2)
-    if marked:
-        for point in points:
-            _marker(draw, point, style)
 
 
 def _dashes(points: list[tuple[float, float]], on: float = 7.0, off: float = 5.0) -> list[list[tuple[float, float]]]:

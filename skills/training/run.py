@@ -39,6 +39,7 @@ from fiducial.tools.errors import InputError
 
 WORK = "work"
 SAVES = 10  # checkpoints of a whole run
+NO_MEMORY = ("can't allocate memory", "Cannot allocate memory", "bad_alloc", "out of memory")
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ def fit(trainer: SkillTrainer, plan: Plan) -> None:
     try:
         trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     except (MemoryError, RuntimeError) as error:
-        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        short = isinstance(error, MemoryError | torch.OutOfMemoryError) or any(sign in str(error) for sign in NO_MEMORY)
         if not short:
             raise
         rows = plan.batch_size or plan.recipe.batch_size

@@ -137,11 +137,11 @@ class Watcher:
 
     def outcome(self, model: HubModel, row: Row) -> Outcome:
         """What the model says to one row."""
-        rgb_u8 = row.sample.pixels()
-        height, width = rgb_u8.shape[:2]
+        images, row = self.encoder.shown(row)
+        height, width = images[0].shape[:2]
         query, to_model = self.encoder.harmless(row.ask.query), self.encoder.processor.fit(width, height)
         prompt = fill(self.encoder.templates, query, to_model)
-        inputs = self.encoder.processor.encode([rgb_u8], prompt)
+        inputs = self.encoder.processor.encode(images, prompt)
         text = model.write(row.skill, inputs, self.limit(row.task)).text
         said = self.encoder.dialect.parse(query, text, to_model)
         return Outcome(row.id, query, row.ask.target, said, text, size_of(row.sample, row.ask, (width, height)))
@@ -155,6 +155,6 @@ class Watcher:
         return self._limits[task]
 
     def _tokens(self, row: Row) -> int:
-        size_hw = row.sample.pixels().shape[:2]
-        _, answer = self.encoder.texts(row, size_hw, 0)
+        images, row = self.encoder.shown(row)
+        _, answer = self.encoder.texts(row, images[0].shape[:2], 0)
         return len(self.encoder.processor.tokenizer(answer, add_special_tokens=False)["input_ids"])
