@@ -15,6 +15,7 @@ from fiducial.tools.record import ImageInfo, Language, Measurement, Record, Regi
 WIDTH = 100
 INDENT = 13
 MAX_REGIONS = 30
+LONGEST_WORD = 80
 
 
 def present(record: Record, overlay: Path | str | None = None) -> str:
@@ -39,11 +40,15 @@ def wrapped(text: str, first: str, later: str) -> list[str]:
 
 
 def _words(text: str) -> Iterable[str]:
-    """What a line may be broken after: words with the space that follows, and every wide character."""
+    """What a line may be broken after: words with the space that follows, every wide character, and within long words.
+
+    What cannot be printed, of a model's text, comes out as a space: no terminal is to obey it.
+    """
     word = ""
-    for character in text:
+    for each in text:
+        character = each if each.isprintable() else " "
         word += character
-        if character == " " or columns(character) == 2:
+        if character == " " or columns(character) == 2 or len(word) >= LONGEST_WORD:
             yield word
             word = ""
     yield word

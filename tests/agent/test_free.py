@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fiducial.agent.ask import Asker
-from fiducial.agent.present import present
+from fiducial.agent.present import columns, present
 from fiducial.skills.families.recording import load
 from fiducial.tests.agent.recordings import (
     SMEAR,
@@ -292,3 +292,10 @@ def test_a_question_about_a_volume_is_answered_over_its_slices(tmp_path: Path, v
     assert (status(size), size.answer.value) == ("answered", pytest.approx(10.0))
     slice_alone = asker.ask(volume, "What is this?", index=3)
     assert slice_alone.image.file_slices is None
+
+
+def test_what_a_model_writes_is_wrapped_and_no_terminal_obeys_it(asked: Any) -> None:
+    record = asked("What is this?", question=free("\x1b[31m" + "x" * 300 + " 息肉" * 60))
+    shown = present(record)
+    assert "\x1b" not in shown and "x" * 60 in shown
+    assert all(columns(line) <= 100 for line in shown.splitlines())

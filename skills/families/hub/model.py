@@ -66,8 +66,8 @@ class HubModel:
 
     @property
     def skills(self) -> frozenset[str]:
-        """All of them; what a family writes only when it was trained to, where an adapter serves it."""
-        return (ALL_SKILLS - self.spec.trained_only) | set(self.manifests)
+        """All of them; what a family writes only when it was trained to, where an adapter or the base itself was."""
+        return (ALL_SKILLS - self.spec.trained_only) | set(self.manifests) | set(self.base_recipe.get("skills", ()))
 
     def open(self, image: Image) -> HubSession:
         """A session on one image."""
