@@ -1,6 +1,6 @@
 # make ask    answer a question about an example image, with the overlay picture in $(OVERLAY)
 # make test   lint, types and tests
-# make bars   the property tests of the dialects in their full counts: an hour on one core
+# make bars   the dialects' property tests in full, and every family by every recipe through ask: an hour
 # make docs   write docs/cli.md again from the program's own help
 #
 # PYTHON      the interpreter that makes the environment (3.11 or newer; the first one found is the default)
@@ -54,8 +54,9 @@ pytest: install
 CASES ?= 2000
 MUTATED ?= 10000
 bars: install
-	$(ONE_THREAD) FIDUCIAL_CASES=$(CASES) FIDUCIAL_MUTATED=$(MUTATED) \
-		$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/skills/families/test_dialects.py
+	$(ONE_THREAD) FIDUCIAL_CASES=$(CASES) FIDUCIAL_MUTATED=$(MUTATED) FIDUCIAL_MATRIX=all \
+		$(BIN)/python -m pytest $(PYTEST_FLAGS) tests/skills/families/test_dialects.py \
+		tests/skills/training/test_recipes.py
 
 docs: install
 	$(BIN)/python -m fiducial.cli docs > docs/cli.md
