@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.utils.logging import disable_progress_bar
 
 from fiducial.skills.training.curves import CURVES, Log, draw_curves
 from fiducial.skills.training.failures import AVERAGES, Scores
@@ -152,6 +153,7 @@ class Monitor(TrainerCallback):
         self.rows_a_step = arguments.per_device_train_batch_size * processes
         self.begun = self.mark = 0.0
         self.totals = trainer.balancer.totals.clone()
+        disable_progress_bar()  # of files written, between the lines
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(self)
 

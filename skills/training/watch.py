@@ -77,7 +77,7 @@ def chosen(rows: Iterable[Row], count: int) -> list[Row]:
     found: list[Row] = []
     for task in sorted(tasks):
         turn: dict[str, int] = defaultdict(int)
-        ranked = []
+        ranked: list[tuple[int, int, Row]] = []
         for row in tasks[task]:
             ranked.append((turn[row.sample.group], len(ranked), row))
             turn[row.sample.group] += 1
