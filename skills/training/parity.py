@@ -108,9 +108,7 @@ class ParityReport:
         if one.errors_px:
             said += f", worst {figures['worst_px']:.3f} px = {figures['worst_half_steps']:.2f} half steps"
         if one.cut_rows:
-            said += (
-                f"; {one.cut_rows} are longer than the model may write, and lose {one.cut_things} things of a target"
-            )
+            said += f"; {one.cut_rows} are longer than the model may write, and lose {one.cut_things} objects"
         return said
 
 
