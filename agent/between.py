@@ -21,7 +21,10 @@ def point_out(run: Run) -> str:
     names = [landmark_words(key, intent.language) if run.free else key for key in intent.landmarks]
     keys = dict(zip(names, intent.landmarks, strict=True))
     args = LandmarkArgs(structure=intent.structure or "", names=list(keys), language=intent.language)
-    result: FindResult = run.skill("landmark", args)
+    try:
+        result: FindResult = run.skill("landmark", args)
+    except InputError as error:  # a model that knows no such landmarks, or none of this kind of image
+        return run.abstain("landmark_not_found", str(error))
     wanted = [r.model_copy(update={"label": keys.get(r.label, r.label)}) for r in result.regions]
     run.add_regions(sift(run, intent.structure or "", [r for r in wanted if r.label in intent.landmarks]))
     found = {r.label for r in run.record.accepted}

@@ -9,6 +9,7 @@ from fiducial.agent import phrases
 from fiducial.agent.ladder import find, finder
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.skills.base import ClassifyArgs, ClassifyResult, QuestionArgs, QuestionResult, ReportArgs, ReportResult
+from fiducial.tools.errors import InputError
 from fiducial.tools.record import Answer
 from fiducial.tools.structures import members
 
@@ -86,13 +87,13 @@ def ground_question(run: Run) -> str:
     return "explain"
 
 
-def look_for(run: Run, structure: str) -> None:
-    """Enter what the model finds of a structure; what could not be tried or read is told, and counts for nothing."""
+def look_for(run: Run, *structures: str) -> None:
+    """Enter what the model finds of structures; what could not be tried or read is told, and counts for nothing."""
     readable = True
-    for member in members(structure):
+    for member in dict.fromkeys(member for structure in structures for member in members(structure)):
         try:
             reading = find(run, member, finder(run, member))
-        except StepFailedError as error:
+        except (InputError, StepFailedError) as error:
             run.check("grounding_tried", "warn", str(error))
             readable = False
             continue

@@ -22,11 +22,10 @@ def ground_report(run: Run) -> str:
     """Look for every known structure that the report speaks of, and hold its sentences to what is found."""
     text = run.answer.text
     spoken_of = _spoken_of(text)
-    for structure in spoken_of:
-        look_for(run, structure)
     if not spoken_of:
         run.check("report_agrees", "warn", "the report speaks of no structure that could be looked for")
         return "explain"
+    look_for(run, *spoken_of)
     image = run.record.image
     truth = Truth(None, run.record.regions, frozenset(spoken_of), image.width_px, image.height_px, image.orientation)
     problems = [*contradictions(text, truth, HELD), *_sizes(run, text)]

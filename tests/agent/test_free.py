@@ -223,6 +223,16 @@ def test_a_landmark_that_is_not_found_leaves_nothing_to_measure(asked: Any) -> N
     assert "subspinale" in record.verdict.reasons[0].detail
 
 
+def test_a_model_that_knows_no_landmarks_leaves_nothing_to_measure(asked: Any) -> None:
+    record = asked("What is the SNA angle?")
+    assert (status(record), codes(record)) == ("abstained", ["landmark_not_found"])
+
+
+def test_what_cannot_be_looked_for_leaves_an_answer_ungrounded(asked: Any) -> None:
+    record = asked("Is there a crescent?", question=free("no"))
+    assert (status(record), codes(record)) == ("partial", ["ungrounded"])
+
+
 def test_a_size_that_the_model_states_is_held_to_the_geometry(asked: Any) -> None:
     common = {"answer": said(True), "detect": boxes((20, 20, 60, 40), label="callus")}
     near = asked("How large is the callus?", "0.5 mm/px", size=stated("long axis", 21.0, "mm"), **common)

@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from fiducial.skills.families.hub.model import HubModel
     from fiducial.skills.stack import Stack
 
-MAX_NEW_TOKENS = {"choose": 64, "count": 64, "answer": 128, "explain": 256, "report": 512}
+MAX_NEW_TOKENS = {
+    **dict.fromkeys(("choose", "count", "measure_size", "measure_distance", "measure_angle"), 64),
+    "answer": 128,
+    "explain": 256,
+    "report": 512,
+}
 MAX_NEW_TOKENS_OF_LISTS = 1024
 
 
