@@ -35,7 +35,7 @@ class Structure(Part):
 DOMAIN_NAMES = {
     "blood_smear": "blood smear",
     "head_ultrasound": "fetal head ultrasound",
-    "nuclei_fluorescence": "fluorescence micrograph of nuclei",
+    "nuclei_fluorescence": "fluorescence micrograph",
     "nuclei_he": "stained tissue section",
     "colonoscopy": "colonoscopy frame",
     "abdomen_ct": "CT slice of the abdomen",

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fiducial.skills.training.embedded.dense_data import Cached
 
 BLANK = [Encoded("other", torch.zeros(16, 128), dict.fromkeys(LABELS, ()), dict.fromkeys(LABELS, 0))]
+NONE_OF = dict.fromkeys(LABELS, ()), dict.fromkeys(LABELS, 0)
+FILMS = [Encoded("chest_xray", torch.zeros(16, 128), *NONE_OF, report=line) for line in dialect.report_lines()]
 RECIPE = FitRecipe(steps=2, batch_size=2, learning_rate=1e-2, warmup=0.0)
 
 
@@ -118,9 +120,11 @@ def test_only_the_target_is_learned(tokenizer: PreTrainedTokenizerFast, encoded:
 
 @pytest.mark.parametrize("task", [*SKILLS, "base"])
 def test_examples_are_a_function_of_seed_and_index_and_their_targets_parse(task: str, encoded: list[Encoded]) -> None:
-    drawn = [draw_example(task, encoded, 0, i) for i in range(60)]
-    assert drawn == [draw_example(task, encoded, 0, i) for i in range(60)]
-    assert drawn != [draw_example(task, encoded, 1, i) for i in range(60)]
+    images = [*encoded, *FILMS]
+    drawn = [draw_example(task, images, 0, i) for i in range(60)]
+    told = [[(e.turns, id(e.image)) for e in drawn]]
+    told += [[(e.turns, id(e.image)) for e in (draw_example(task, images, s, i) for i in range(60))] for s in (0, 1)]
+    assert told[0] == told[1] != told[2]
     assert all((e.image is not None) == (task in ON_IMAGES) for e in drawn) or task == "base"
     for e in drawn:
         for prompt, target in e.turns:
@@ -135,12 +139,12 @@ def parses(task: str, prompt: str, target: str, image: Encoded | None) -> bool:
     if task == "count":
         assert image is not None
         return dialect.parse_count(target) == min(image.counts[prompt.split()[1]], dialect.MAX_COUNT)
-    if task == "understand":
-        return dialect.parse_intent(target) is not None
+    if task in ("report", "understand"):
+        return {"report": dialect.parse_report, "understand": dialect.parse_intent}[task](target) is not None
     if task == "base":
         return base_parses(prompt, target, image)
     if prompt == dialect.KIND_PROMPT:
-        return dialect.parse_kind(target, KINDS) is not None
+        return dialect.parse_kind(target, (*KINDS, "chest_xray")) is not None
     return task != "answer" or dialect.parse_presence(target) is not None
 
 

@@ -12,7 +12,15 @@ import pytest
 import torch
 from PIL import Image as PILImage
 
-from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, SubjectArgs, UnderstandArgs
+from fiducial.skills.base import (
+    AnswerArgs,
+    ClassifyArgs,
+    ExplainArgs,
+    FindArgs,
+    ReportArgs,
+    SubjectArgs,
+    UnderstandArgs,
+)
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.families.llava.perform import PERFORM
@@ -37,6 +45,8 @@ ARGS: dict[str, Any] = {
     "detect": FindArgs(structure="red_cell"),
     "point": FindArgs(structure="red_cell"),
     "landmark": FindArgs(structure="head"),
+    "report": ReportArgs(),
+    "classify": ClassifyArgs(options=["a blood smear", "head ultrasound", "blood_smear"]),
     "explain": ExplainArgs(
         intent=COUNT, answer=Answer(text="2", value=2, confidence=0.9), regions=[], width_px=640, height_px=480
     ),
@@ -72,7 +82,7 @@ def test_every_skill_answers_and_the_image_is_encoded_once(
             assert 0 <= result.confidence <= 1
         assert session.domain.kind in KINDS
         assert len(seen) == 1
-    assert set(ARGS) == set(SKILLS)
+    assert set(ARGS) == {*SKILLS, "classify"} == set(PERFORM)
     assert sum(session.domain.probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert session.domain.typicality == 1  # nothing was calibrated
 

@@ -9,6 +9,7 @@ from fiducial.skills.datasets.language.explanations import explanation_words, wr
 from fiducial.skills.datasets.language.grammar import closed_words, next_words, parse_intent, render_intent
 from fiducial.skills.datasets.language.prompt import prompt_text
 from fiducial.skills.datasets.language.questions import in_scope_words, sample_question
+from fiducial.skills.datasets.language.reports import report_text
 from fiducial.skills.datasets.language.told import explain_prompt
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "parse_intent",
     "prompt_text",
     "render_intent",
+    "report_text",
     "sample_question",
     "write_explanation",
 ]

@@ -38,6 +38,29 @@ def find_prompt(skill: str, structure: str) -> str:
     return f"{skill} {structure}"
 
 
+REPORT_PROMPT = "report"
+SIDES = ("none", "right", "left")  # of the lungs: where an opacity is
+HEARTS = ("normal", "enlarged")
+
+
+def render_report(opacity: str, heart: str) -> str:
+    """What a chest film shows: ``opacity right heart normal``. opacity: one of SIDES; heart: one of HEARTS."""
+    return f"opacity {opacity} heart {heart}"
+
+
+def report_lines() -> list[str]:
+    """Every line of the language of reports."""
+    return [render_report(side, heart) for side in SIDES for heart in HEARTS]
+
+
+def parse_report(text: str) -> tuple[str, str] | None:
+    """Inverse of ``render_report``."""
+    words = text.split()
+    if len(words) != 4 or " ".join(words) not in report_lines():
+        return None
+    return words[1], words[3]
+
+
 def render_slots(slots: Sequence[int]) -> str:
     """Slots in rising order, or ``none``."""
     return "".join(f"<r{k}>" for k in sorted(slots)) or NONE
@@ -81,7 +104,10 @@ def parse_kind(text: str, kinds: Sequence[str]) -> str | None:
 
 
 __all__ = [
+    "HEARTS",
     "KIND_PROMPT",
+    "REPORT_PROMPT",
+    "SIDES",
     "Intent",
     "find_prompt",
     "next_words",
@@ -89,12 +115,15 @@ __all__ = [
     "parse_intent",
     "parse_kind",
     "parse_presence",
+    "parse_report",
     "parse_slots",
     "presence_prompt",
     "prompt_text",
     "render_count",
     "render_intent",
     "render_presence",
+    "render_report",
     "render_slots",
+    "report_lines",
     "understand_prompt",
 ]

@@ -16,6 +16,8 @@ from fiducial.skills.families.llava.dialect import DIALECT, NONE
 from fiducial.skills.families.llava.grammar import Grammars
 from fiducial.skills.families.llava.inclusion import Inclusion, Rule
 from fiducial.skills.families.llava.session import LlavaSession
+from fiducial.skills.families.llava.tower import KINDS
+from fiducial.skills.families.llava.volume import VolumeSession
 from fiducial.tools.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
     from fiducial.skills.families.llava.tower import Tower
+    from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
 
@@ -67,9 +70,25 @@ class LlavaModel:
         """For constrained decoding."""
         return Grammars(self.tokenizer, self.tower.config)
 
+    @property
+    def structures(self) -> frozenset[str]:
+        """Keys of the elementary structures that it knows."""
+        return frozenset(self.tower.config.labels)
+
+    @property
+    def skills(self) -> frozenset[str]:
+        """What it performs: a skill for each adapter, and what needs none, where the tower knows enough for it."""
+        config = self.tower.config
+        others = {"detect_3d": config.volumes, "classify": len(config.kinds) > len(KINDS)}
+        return frozenset({*self.adapter_hashes, *(skill for skill, can in others.items() if can)})
+
     def open(self, image: Image) -> LlavaSession:
         """A session on one image."""
         return LlavaSession(self, image)
+
+    def open_volume(self, stack: Stack) -> VolumeSession:
+        """A session on a whole volume, of which every slice that is shown is looked at."""
+        return VolumeSession(self, stack)
 
 
 def load_base(base: Path) -> tuple[LlavaForConditionalGeneration, PreTrainedTokenizerFast]:

@@ -60,5 +60,6 @@ class Grammars:
     def __init__(self, tokenizer: PreTrainedTokenizerFast, config: TowerConfig) -> None:
         self.intent = Grammar(tokenizer, known_lines(config)).allowed
         self.presence = Grammar(tokenizer, dialect.YES_NO).allowed
+        self.report = Grammar(tokenizer, dialect.report_lines()).allowed
         self.kind = Grammar(tokenizer, config.kinds).allowed
         self.count = Grammar(tokenizer, (dialect.render_count(n) for n in range(dialect.MAX_COUNT + 1))).allowed

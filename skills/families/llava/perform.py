@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from pydantic import BaseModel
 from torch import Tensor
 
 from fiducial.skills.base import (
     AnswerArgs,
     AnswerResult,
+    ClassifyArgs,
+    ClassifyResult,
     CountResult,
     ExplainArgs,
     ExplainResult,
     FindArgs,
     FindResult,
+    LandmarkArgs,
+    ReportArgs,
+    ReportResult,
     SubjectArgs,
     UnderstandArgs,
     UnderstandResult,
 )
 from fiducial.skills.citations import cited_ids
-from fiducial.skills.datasets.language import explain_prompt
+from fiducial.skills.datasets.language import explain_prompt, report_text
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
-from fiducial.tools.record import Ellipse, Intent, Region
+from fiducial.tools.record import Ellipse, Intent, Language, Region
+from fiducial.tools.words import domain_of
 
 if TYPE_CHECKING:
     from fiducial.skills.families.llava.session import Generated, LlavaSession
 
 UNKNOWN = Intent(task="unknown")
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+MARK_SIGMA = 0.25  # error of a landmark over the spread of its map, from held-out phantoms
+REPORTED = "chest_xray"
+LARGEST_NORMAL_RATIO = 0.5  # Danzer 1919
+RATIO_LANDMARKS = ("heart_right", "heart_left", "thorax_right", "thorax_left")
 
 
 def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
@@ -100,16 +112,24 @@ def label_index(session: LlavaSession, structure: str) -> int:
 
 
 def find(session: LlavaSession, skill: str, args: FindArgs) -> Found:
-    """The slots that the decoder names, or with ``exactly_count`` the likeliest so many."""
+    """The slots that the decoder names of a structure, or with ``exactly_count`` the likeliest so many."""
     used = int((session.proposals.score[0] > 0).sum())
     evidence = session.proposals.label_scores[0, :used, label_index(session, args.structure)].tolist()
-    inclusion = session.model.inclusion(args.structure, evidence)
-    made = session.generate(skill, dialect.find_prompt(skill, args.structure), decider=inclusion)
+    return find_slots(session, skill, args.structure, evidence, args.exactly_count)
+
+
+def find_slots(
+    session: LlavaSession, skill: str, what: str, evidence: list[float], exactly_count: int | None = None
+) -> Found:
+    """The slots that the decoder names. evidence: the tower's score of each slot in use."""
+    used = len(evidence)
+    inclusion = session.model.inclusion(what, evidence)
+    made = session.generate(skill, dialect.find_prompt(skill, what), decider=inclusion)
     slots = dialect.parse_slots(made.text, used)
     chosen = [] if slots is None else slots
-    if args.exactly_count is not None:
+    if exactly_count is not None:
         ranked = sorted(inclusion.probability, key=lambda s: (s not in chosen, -inclusion.probability[s]))
-        chosen = ranked[: args.exactly_count]
+        chosen = ranked[:exactly_count]
     named = sorted(((s, inclusion.probability[s]) for s in chosen), key=lambda pair: -pair[1])
     every = inclusion.probability.values()
     return Found(named, made, slots is not None, sum(every), math.prod(1 - p for p in every))
@@ -156,7 +176,10 @@ def point(session: LlavaSession, args: FindArgs) -> FindResult:
 
 
 def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
-    """The head's ellipse and the ends of its axes."""
+    """The head's ellipse and the ends of its axes; or the landmarks asked for by name."""
+    names = args.names if isinstance(args, LandmarkArgs) else []
+    if names or args.structure not in session.model.tower.config.labels:
+        return named_landmarks(session, names)
     found = find(session, "landmark", args)
     regions: list[Region] = []
     if found.slots and args.structure == "head":
@@ -164,6 +187,88 @@ def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
         sigma_px = session.model.calibration.head_sigma * math.sqrt(ellipse.semi_major_px * ellipse.semi_minor_px)
         regions = regions_of_head(ellipse, found.slots[0][1], sigma_px=max(sigma_px, spread))
     return found.result(regions)
+
+
+def named_landmarks(session: LlavaSession, names: Sequence[str]) -> FindResult:
+    """The landmarks of a kind of image: those of the names that are asked for, or all of this image's kind."""
+    config, proposals = session.model.tower.config, session.proposals
+    kind = next((kind for kind, own in config.landmarks_of_kind.items() if {*names} & {*own}), session.domain.kind)
+    own = config.landmarks_of_kind.get(kind, ())
+    if not own:
+        raise InputError(f"this model knows no landmarks of {kind.replace('_', ' ')}; ask for others")
+    used = int((proposals.score[0] > 0).sum())
+    labels = proposals.label_scores[0, :used].argmax(-1).tolist()
+    columns = {config.names.index(name): name for name in own}
+    evidence = [float(proposals.score[0, k]) if label in columns else 0.0 for k, label in enumerate(labels)]
+    found = find_slots(session, "landmark", kind, evidence)
+    named = [(columns[labels[slot]], p) for slot, p in found.slots if labels[slot] in columns]
+    wanted = [(name, p) for name, p in named if not names or name in names]
+    return found.result([landmark_region(session, n, name, p) for n, (name, p) in enumerate(wanted, 1)])
+
+
+def landmark_region(session: LlavaSession, number: int, name: str, score: float) -> Region:
+    """A landmark where the tower places it, in stored pixels."""
+    marks, index = session.marks, session.model.tower.config.landmarks.index(name)
+    back = session.stored_to_input.inverse()
+    x, y = (float(v) for v in back.points(marks.xy_px[0, index].double().numpy()[None])[0])
+    zoom = math.sqrt(abs(float(np.linalg.det(back.linear))))
+    sigma_px = MARK_SIGMA * float(marks.spread_px[0, index]) * zoom
+    return Region(
+        id=f"R{number}", label=name, kind="landmark", point_xy_px=(x, y), score=score, sigma_px=sigma_px,
+        skill="landmark",
+    )  # fmt: skip
+
+
+def classify(session: LlavaSession, args: ClassifyArgs) -> ClassifyResult:
+    """Which of some kinds of image, named by key or in words of either language; by the tower's own probabilities."""
+    keys = {option: kind_named(option, session.model.tower.config.kinds) for option in args.options}
+    seen = session.domain.probabilities
+    probabilities = {option: seen[key] for option, key in keys.items() if key is not None}
+    total = sum(probabilities.values())
+    if not total > 0:
+        return ClassifyResult(choice=None, confidence=0.0, parsed=False, text="")
+    probabilities = {option: p / total for option, p in probabilities.items()}
+    choice = max(probabilities, key=lambda option: probabilities[option])
+    text = str(keys[choice])
+    return ClassifyResult(
+        choice=choice, confidence=probabilities[choice], probabilities=probabilities, parsed=True, text=text
+    )
+
+
+def kind_named(words: str, kinds: Sequence[str]) -> str | None:
+    """The kind of image that words name: its key, or its name in a language."""
+    said = words.strip().casefold()
+    for kind in kinds:
+        if said in (kind, kind.replace("_", " "), *(domain_of(kind, spoken).casefold() for spoken in LANGUAGES)):
+            return kind
+    return None
+
+
+def report(session: LlavaSession, args: ReportArgs) -> ReportResult:
+    """A short report of a chest film: opacities and their side as the decoder reads them, the heart as measured."""
+    if session.domain.kind != REPORTED:
+        return ReportResult(report="", confidence=0.0, parsed=False, text="")
+    made = session.generate("report", dialect.REPORT_PROMPT, allowed=session.model.grammars.report)
+    said = dialect.parse_report(made.text)
+    if said is None:
+        return ReportResult(report="", confidence=made.confidence, parsed=False, text=made.text)
+    opacity, heart = said
+    ratio = heart_ratio(session)
+    if ratio is not None:
+        heart = dialect.HEARTS[ratio > LARGEST_NORMAL_RATIO]
+    text = report_text(opacity, heart, ratio, args.language)
+    # Of the line's six words two are decided; the heart's is settled by the ratio.
+    return ReportResult(report=text, confidence=made.confidence, parsed=True, text=made.text)
+
+
+def heart_ratio(session: LlavaSession) -> float | None:
+    """The width of the heart over that of the thorax between the landmarks; None where they are not placed in order."""
+    names, marks = session.model.tower.config.landmarks, session.marks
+    if not {*RATIO_LANDMARKS} <= {*names}:
+        return None
+    right, left, far_right, far_left = (float(marks.xy_px[0, names.index(name), 0]) for name in RATIO_LANDMARKS)
+    ratio = (left - right) / (far_left - far_right) if far_left > far_right else -1.0
+    return ratio if 0 < ratio < 1 else None
 
 
 def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
@@ -209,4 +314,6 @@ PERFORM: dict[str, Callable[[LlavaSession, Any], BaseModel]] = {
     "point": point,
     "landmark": landmark,
     "explain": explain,
+    "classify": classify,
+    "report": report,
 }

@@ -16,6 +16,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 
 from fiducial.skills.adapters import serving
 from fiducial.skills.base import DomainEvidence
+from fiducial.skills.families.llava.marks import Marks
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.prompting import prompt_ids
@@ -96,6 +97,14 @@ class LlavaSession:
     def proposals(self) -> Proposals:
         """The tower's candidate regions, in pixels of its input."""
         return self._encoded[0].proposals
+
+    @property
+    def marks(self) -> Marks:
+        """Where the tower places each landmark, in pixels of its input. InputError for a tower without landmarks."""
+        marks = self._encoded[0].marks
+        if marks is None:
+            raise InputError("this model knows no landmarks but those of a head; ask with another base")
+        return marks
 
     @property
     def stored_to_input(self) -> FrameMap2D:

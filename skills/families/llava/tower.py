@@ -41,8 +41,8 @@ class TowerConfig(PretrainedConfig):
     """What the tower knows and its sizes.
 
     labels: structures that it proposes, the head among them; landmarks: named points that it places, each at most once
-    in an image; kinds: of images; labels_of_kind, landmarks_of_kind: what an image of a kind may show; mirrored: pairs
-    of landmarks that change names in a mirror.
+    in an image; kinds: of images; labels_of_kind, landmarks_of_kind: what an image of a kind may show; volumes: kinds
+    that are slices of a volume; mirrored: pairs of landmarks that change names in a mirror.
     width_px and height_px: the letterboxed input; slots: region tokens; grid: context tokens. floor: proposals of a
     lower score leave their slots unused. packing: how a region token tells scores: ``each`` has soft bins of every
     label's, ``best`` of the best one's alone, which leaves room for many labels.
@@ -69,6 +69,7 @@ class TowerConfig(PretrainedConfig):
         kinds: Sequence[str] = KINDS,
         labels_of_kind: Mapping[str, Sequence[str]] = LABELS_OF_KIND,
         landmarks_of_kind: Mapping[str, Sequence[str]] | None = None,
+        volumes: Sequence[str] = (),
         mirrored: Sequence[Sequence[str]] = (),
         floor: float = 0.0,
         packing: str = "each",
@@ -86,6 +87,7 @@ class TowerConfig(PretrainedConfig):
         self.labels, self.landmarks, self.kinds = tuple(labels), tuple(landmarks), tuple(kinds)
         self.labels_of_kind = {kind: tuple(names) for kind, names in labels_of_kind.items()}
         self.landmarks_of_kind = {kind: tuple(names) for kind, names in (landmarks_of_kind or {}).items()}
+        self.volumes = tuple(volumes)
         self.mirrored = tuple((str(a), str(b)) for a, b in mirrored)
         self.floor, self.packing = floor, packing
         self._check()
@@ -97,7 +99,7 @@ class TowerConfig(PretrainedConfig):
         of_kinds = {name for table in tables for names in table.values() for name in names}
         pairs = {name for pair in self.mirrored for name in pair}
         unknown = (of_kinds - {*self.names}) | (pairs - {*self.landmarks})
-        unknown |= {*self.labels_of_kind, *self.landmarks_of_kind} - {*self.kinds}
+        unknown |= {*self.labels_of_kind, *self.landmarks_of_kind, *self.volumes} - {*self.kinds}
         if unknown or "head" not in self.labels:
             raise InputError(f"a tower cannot have kinds of unknown names ({min(unknown, default='head')}); list them")
         if self.packing not in ("each", "best"):

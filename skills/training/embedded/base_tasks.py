@@ -37,25 +37,35 @@ def pictures(images: Sequence[Encoded], rng: random.Random) -> Example:
 
 
 def describe(image: Encoded) -> str:
-    """Kind, then every structure with its number and its slots."""
+    """Kind, then every structure with its number and its slots, the landmarks' slots, the report's line."""
     lists = (f"{k} {image.counts[k]} {dialect.render_slots(image.slots[k])}" for k in image.labels)
-    return " ".join([image.kind, *lists])
+    marks = [dialect.render_slots([*image.marks.values()])] if image.marks else []
+    return " ".join([image.kind, *lists, *marks, image.report]).strip()
 
 
 def name_region(image: Encoded, rng: random.Random) -> tuple[str, str]:
     """What a slot holds: an object of a structure, or none."""
     names = {slot: label for label, slots in image.slots.items() for slot in slots}
-    slot = rng.choice(sorted(names)) if names and rng.random() < 0.6 else rng.randrange(24)
+    names |= {slot: name for name, slot in image.marks.items()}
+    slot = rng.choice(sorted(names)) if names and rng.random() < 0.6 else rng.randrange(len(SLOT_TOKENS) * 3 // 5)
     return f"name <r{slot}>", names.get(slot, dialect.NONE)
 
 
 @cache
 def said_words() -> tuple[str, ...]:
     """Every word, number, id and slot that a prompt or target of the dialect is made of."""
-    prompts = (
-        "describe name copy restate retell place understand answer presence kind count detect point landmark explain"
-    )
-    words = {*prompts.split(), *dialect.YES_NO, dialect.NONE, *DOMAIN_NAMES, "other", *closed_words(), *PLACE_WORDS}
+    prompts = "describe name copy restate retell place understand answer presence kind count detect point landmark"
+    lines = " ".join([*dialect.report_lines(), "explain report"])
+    words = {
+        *prompts.split(),
+        *lines.split(),
+        *dialect.YES_NO,
+        dialect.NONE,
+        *DOMAIN_NAMES,
+        "other",
+        *closed_words(),
+        *PLACE_WORDS,
+    }
     return (*sorted(words), *map(str, range(61)), *(f"R{i}" for i in range(1, 41)), *SLOT_TOKENS)
 
 
@@ -87,6 +97,9 @@ def plain_wording(intent: Intent) -> str:
         "kind": "what kind of image is this",
         "size": "how large is the {selector} of the {0} by {quantity}",
         "compare": "compare the {0} with the {1} by {quantity}",
+        "angle": "what is the {quantity}",
+        "distance": "what is the {quantity}",
+        "report": "write a report",
         "unknown": "something else",
     }[intent.task]
     return words.format(*names, selector=intent.selector, quantity=intent.quantity or "size")

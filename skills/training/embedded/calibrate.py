@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.families.llava.tower import Tower
 
+PHANTOMS = 4500  # of all scenes
 # On held-out smears the regions count platelets and white cells better than the count skill does, so decoding held to
 # the count claimed proves nothing and confirms nothing.
 POLICY: dict[str, Any] = {
@@ -53,21 +54,20 @@ def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> C
     found: dict[tuple[str, str, bool], list[np.ndarray]] = {}
     errors: list[float] = []
     for part in ("fit", "calibrate"):
-        for sample in corpus(root, "train", part, phantoms=240, drawn=0):
-            if sample.kind == "other":
+        for sample in corpus(root, "train", part, phantoms=PHANTOMS, drawn=0):
+            if sample.kind == "other" or sample.kind not in tower.config.kinds:
                 continue
             embedding, error = look(tower, sample)
             found.setdefault((sample.kind, part, sample.real), []).append(embedding)
             if error is not None and part == "calibrate" and sample.real:
                 errors.append(error)
     clouds, distances = {}, {}
-    for kind in (kind for kind in tower.config.kinds if (kind, "fit", True) in found or (kind, "fit", False) in found):
-        clouds[kind] = tuple(
-            Cloud.of(rows) for real in (True, False) if len(rows := found.get((kind, "fit", real), [])) > 1
-        )
-        held = np.concatenate(
-            [found[kind, "calibrate", real] for real in (True, False) if (kind, "calibrate", real) in found]
-        )
+    for kind in tower.config.kinds:
+        rows = [found.get((kind, "fit", real), []) for real in (True, False)]
+        held = [e for real in (True, False) for e in found.get((kind, "calibrate", real), [])]
+        if not held or max(map(len, rows)) < 2:
+            continue
+        clouds[kind] = tuple(Cloud.of(own) for own in rows if len(own) > 1)
         distances[kind] = np.sort(np.min([cloud.distance(held) for cloud in clouds[kind]], axis=0))
     # The 68 % quantile of the errors is one standard deviation of a normal one, and heavy tails do not blow it up.
     sigma = float(np.quantile(np.abs(errors), 0.68)) if errors else DEFAULT_HEAD_SIGMA

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fiducial.skills.families.llava.dialect import HEARTS, render_report
 from fiducial.skills.families.llava.flips import mean_over_flips
+from fiducial.skills.families.llava.perform import LARGEST_NORMAL_RATIO, RATIO_LANDMARKS, REPORTED
 from fiducial.skills.families.llava.proposals import Proposals
 from fiducial.skills.families.llava.tower import Tower, TowerConfig
 from fiducial.skills.training.embedded.dense_data import Cached, boxes_of, make_batch
@@ -25,7 +27,7 @@ class Encoded:
 
     tokens (T, size); slots: those that name the true objects of each label; counts: the true numbers; labels: those
     that an image of its kind may show; marks: the slot of each landmark that it shows; ious: of each label, how well
-    the slots overlap their objects.
+    the slots overlap their objects; report: the line that reports it, empty for an image that none is written of.
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Encoded:
     labels: tuple[str, ...] = ()
     marks: dict[str, int] = field(default_factory=dict)
     ious: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    report: str = ""
 
 
 Turn = tuple[str, str]
@@ -72,8 +75,26 @@ def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float]
                 objects = batch.objects[i]
                 slots, counts, ious = named(boxes_of(objects, config), objects, result.proposals, i, config)
                 marks = named_marks(batch.marks[i].numpy(), result.proposals, i, config)
-                out.append(Encoded(kind, tokens, slots, counts, config.labels_of_kind.get(kind, ()), marks, ious))
+                line = report_of(objects, batch.marks[i].numpy(), config) if kind == REPORTED else ""
+                own = config.labels_of_kind.get(kind, ())
+                out.append(Encoded(kind, tokens, slots, counts, own, marks, ious, line))
     return out
+
+
+def report_of(objects: np.ndarray, marks: np.ndarray, config: TowerConfig) -> str:
+    """The report's line of one chest film, from its objects (N, 6) and landmarks (M, 2); empty where one is missing.
+
+    The patient's right is on the image's left, so an opacity left of the middle of the thorax is in the right lung.
+    """
+    if not {*RATIO_LANDMARKS} <= {*config.landmarks} or "opacity" not in config.labels:
+        return ""
+    right, left, far_right, far_left = (marks[config.landmarks.index(name), 0] for name in RATIO_LANDMARKS)
+    if not np.isfinite([right, left, far_right, far_left]).all():
+        return ""
+    spots = objects[objects[:, 0] == config.labels.index("opacity"), 1]
+    side = "none" if not len(spots) else "right" if spots[0] < (far_right + far_left) / 2 else "left"
+    enlarged = (left - right) / (far_left - far_right) > LARGEST_NORMAL_RATIO
+    return render_report(side, HEARTS[int(enlarged)])
 
 
 def named(

@@ -26,6 +26,7 @@ from fiducial.tools.record import ImageInfo
 CELLS = ("red_cell", "white_cell", "platelet")
 GRID = np.round(np.arange(0.25, 0.76, 0.05), 2)
 MATCH_IOU, ROUNDS = 0.5, 2
+HELD_PHANTOMS, MOST_HELD = 2500, 60  # drawn, of which some 15 % are kept back; looked at for one structure
 PLAIN = np.array([0.5, 0.5, 0.0])  # what the fit is drawn to: both readings alike, no shift
 
 
@@ -118,17 +119,31 @@ def claimed_count(model: LlavaModel, sample: Sample, structure: str) -> int:
     return cast(CountResult, model.open(in_memory(sample)).perform("count", args)).count or 0
 
 
+def held_for(samples: Sequence[Sample]) -> list[Sample]:
+    """The real ones, or where there are none the phantoms; not more than are needed."""
+    real = [sample for sample in samples if sample.real]
+    return (real or list(samples))[:MOST_HELD]
+
+
 def tune_inclusion(base: Path, adapters: Path, root: Path) -> dict[str, Rule]:
-    """Fit and write the rules into the base's ``calibration.json``; only real held-out smears count.
+    """Fit and write the rules into the base's ``calibration.json``.
+
+    Where real images of a structure are at hand only held-out ones of those count, else held-out phantoms.
 
     A structure is counted by expectation where that errs less than the count skill; the two agree if they are no
     further apart than on nine in ten of these images.
     """
     model = load_llava(base, adapters)
-    held = [s for s in corpus(root, "train", "calibrate", phantoms=0, drawn=0) if s.kind == "blood_smear"]
+    config = model.tower.config
+    phantoms = 0 if {*config.labels} <= {*CELLS, "head"} else HELD_PHANTOMS
+    every = list(corpus(root, "train", "calibrate", phantoms=phantoms, drawn=0))
     chosen: dict[str, Rule] = {}
     by_expectation: dict[str, float] = {}
-    for structure in CELLS:
+    for structure in (label for label in config.labels if label != "head"):
+        kinds = [kind for kind, labels in config.labels_of_kind.items() if structure in labels]
+        held = held_for([sample for sample in every if sample.kind in kinds])
+        if not held:
+            continue
         for _ in range(ROUNDS):  # what the decoder says of a slot hangs on the slots that the rule named before it
             images = [read_slots(model, sample, structure) for sample in held]
             rule = chosen[structure] = fit_rule(images)

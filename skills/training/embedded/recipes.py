@@ -23,6 +23,7 @@ ADAPTER = {
     "count": FitRecipe(steps=400, learning_rate=2e-3, rank=32, alpha=64),
     "detect": FitRecipe(steps=500, learning_rate=2e-3, rank=32, alpha=64),
     "point": FitRecipe(steps=200, learning_rate=2e-3, rank=32, alpha=64),
-    "landmark": FitRecipe(steps=60, learning_rate=2e-3, rank=16),
+    "landmark": FitRecipe(steps=120, learning_rate=2e-3, rank=16),
+    "report": FitRecipe(steps=200, learning_rate=2e-3, rank=16),
     "explain": FitRecipe(steps=900, learning_rate=2e-3, rank=16),
 }

@@ -10,7 +10,9 @@ from fiducial.tools.structures import DOMAIN_NAMES, members, structures
 
 TASKS = ("presence", "count", "location", "size", "compare", "kind")
 SELECTORS: tuple[Selector, ...] = ("largest", "second_largest", "third_largest", "smallest")
-MOST = {"red_cell": 30, "white_cell": 4, "platelet": 9, "head": 1}
+MOST = {"red_cell": 30, "white_cell": 4, "platelet": 9, "head": 1, "nucleus": 40, "polyp": 3, "heart": 1}
+COMPARED = ("red_cell", "white_cell", "platelet")
+FEW = 2  # of any other structure
 
 
 def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tuple[int, int]]:
@@ -24,7 +26,7 @@ def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tup
     structure = rng.choice(sorted(structures()))
     other = None
     if task == "compare":
-        structure, other = rng.sample([k for k in sorted(structures()) if k not in {"head", "blood_cell"}], 2)
+        structure, other = rng.sample(COMPARED, 2)
     regions: list[Region] = []
     for key in (k for s in (structure, other) if s for k in members(s)):
         regions += random_regions(rng, key, size, int(regions[-1].id[1:]) if regions else 0)
@@ -43,7 +45,7 @@ def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tup
 
 def random_regions(rng: random.Random, label: str, size: tuple[int, int], taken: int) -> list[Region]:
     """Some regions of one structure, often few, sometimes none; a head comes with its four landmarks."""
-    most = MOST[label]
+    most = MOST.get(label, FEW)
     count = (
         0
         if rng.random() < 0.15

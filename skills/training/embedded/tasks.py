@@ -13,6 +13,7 @@ from fiducial.skills.families.llava import dialect
 from fiducial.skills.training.embedded.base_tasks import base_example
 from fiducial.skills.training.embedded.examples import Encoded, Example, Turn
 from fiducial.skills.training.embedded.records import random_record
+from fiducial.tools.errors import InputError
 
 BASE = "base"
 FOREIGN = 4  # structures asked for of an image that shows none of any
@@ -56,13 +57,28 @@ def count(image: Encoded, rng: random.Random) -> list[Turn]:
 
 
 def find(skill: str) -> Callable[[Encoded, random.Random], list[Turn]]:
-    """Which slots: for ``detect``, ``point`` and ``landmark``."""
+    """Which slots: for ``detect`` and ``point``."""
 
     def task(image: Encoded, rng: random.Random) -> list[Turn]:
-        labels = ["head"] if skill == "landmark" else structures_for(image, rng)
+        labels = structures_for(image, rng)
         return [(dialect.find_prompt(skill, k), dialect.render_slots(image.slots[k])) for k in labels]
 
     return task
+
+
+def landmark(image: Encoded, rng: random.Random) -> list[Turn]:
+    """The slot of the head; of a kind that has landmarks, the slots of all."""
+    del rng
+    turns = [(dialect.find_prompt("landmark", "head"), dialect.render_slots(image.slots["head"]))]
+    if image.marks:
+        turns.append((dialect.find_prompt("landmark", image.kind), dialect.render_slots([*image.marks.values()])))
+    return turns
+
+
+def report(image: Encoded, rng: random.Random) -> list[Turn]:
+    """The line that reports a chest film."""
+    del rng
+    return [(dialect.REPORT_PROMPT, image.report)]
 
 
 ON_IMAGES: dict[str, Callable[[Encoded, random.Random], list[Turn]]] = {
@@ -70,8 +86,15 @@ ON_IMAGES: dict[str, Callable[[Encoded, random.Random], list[Turn]]] = {
     "count": count,
     "detect": find("detect"),
     "point": find("point"),
-    "landmark": find("landmark"),
+    "landmark": landmark,
+    "report": report,
 }
+# What an image must have to be drawn for a skill.
+OWN: dict[str, Callable[[Encoded], bool]] = {
+    "landmark": lambda image: bool(image.marks or "head" in image.labels or not image.labels),
+    "report": lambda image: bool(image.report),
+}
+TRIES = 2000
 ON_LANGUAGE: dict[str, Callable[[random.Random], Example]] = {"understand": understand, "explain": explain}
 SKILLS = tuple(sorted((*ON_IMAGES, *ON_LANGUAGE)))
 
@@ -83,5 +106,16 @@ def draw_example(task: str, images: Sequence[Encoded], seed: int, index: int) ->
         return base_example(images, rng)
     if task in ON_LANGUAGE:
         return ON_LANGUAGE[task](rng)
-    image = rng.choice(images)
+    image = drawn_image(task, images, rng)
     return Example.of(ON_IMAGES[task](image, rng), image)
+
+
+def drawn_image(task: str, images: Sequence[Encoded], rng: random.Random) -> Encoded:
+    """An image to teach a skill on. Raises InputError where none of the images serves it."""
+    own = OWN.get(task)
+    if own is None:
+        return rng.choice(images)
+    for _ in range(TRIES):
+        if own(image := rng.choice(images)):
+            return image
+    raise InputError(f"no image of the data serves the skill '{task}'; add a set, or phantoms, that does")
