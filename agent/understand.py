@@ -34,7 +34,7 @@ def understand(run: Run) -> str:
     if worded is not None and worded.task in BY_WORDING:
         return _as_worded(run, worded)
     result: UnderstandResult = run.skill("understand", UnderstandArgs(question=run.record.question))
-    intent = result.intent.model_copy(update={"language": language_of(run.record.question)})
+    intent = _with_landmarks(result.intent.model_copy(update={"language": language_of(run.record.question)}))
     if worded is not None and (_not_understood(run, result) or _unknown_structures(intent)):
         return _as_worded(run, worded)
     if problem := _not_understood(run, result):
@@ -45,15 +45,16 @@ def understand(run: Run) -> str:
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("structure_known", "fail", unknown)
         return run.abstain("unknown_structure", f"{unknown}; {phrases.can_be_asked()}")
-    intent = _with_landmarks(intent)
     quantities = _quantities(intent)
     if refused := _refused_quantity(intent, quantities):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("quantity_known", "fail", refused)
         return run.abstain("unknown_quantity", refused)
-    scope = "image" if intent.task == "kind" else "local"
+    scope = "image" if intent.task in ("kind", "report") else "local"
     other = intent.other_structure if intent.task == "compare" else None  # nothing else looks at a second structure
     asked = quantities[0] if quantities and intent.task != "location" else None
+    if intent.landmarks:
+        asked = intent.quantity
     update = {"quantity": asked, "scope": scope, "other_structure": other}
     intent = intent.model_copy(update=update)
     run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
@@ -102,6 +103,8 @@ def _not_understood(run: Run, result: UnderstandResult) -> str | None:
 
 def _unknown_structures(intent: Intent) -> str | None:
     """Which structure is missing or unknown, or None. The kind of an image needs none, nor do landmarks."""
+    if intent.task in ("angle", "distance") and not intent.landmarks:
+        return "the question names no landmarks that are known"
     if intent.task in ("kind", "report", "question", "angle", "distance"):
         return None
     asked = [intent.structure] + ([intent.other_structure] if intent.task == "compare" else [])

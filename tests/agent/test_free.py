@@ -171,6 +171,21 @@ def test_an_angle_is_measured_between_its_landmarks(asked: Any) -> None:
     assert ("size_claim", "pass") in [(c.name, c.outcome) for c in record.checks]
 
 
+def test_a_typed_angle_needs_no_free_words(ask: Recorded) -> None:
+    answers = {"understand": intent("angle", quantity="sna_angle"), "landmark": landmarks(**CORNER)}
+    record = ask(answers | {"explain": explained("This is seen.")})
+    assert (status(record), record.answer.value) == ("answered", pytest.approx(90.0))
+    assert record.understanding.intent.quantity == "sna_angle"
+    assert status(ask({"understand": intent("angle", quantity="angle")})) == "abstained"
+
+
+def test_a_typed_report(ask: Recorded) -> None:
+    answers = {"understand": intent("report"), "report": reported("There are 2 platelets.")}
+    record = ask(answers | {"detect": boxes(*grid(2))})
+    assert (status(record), record.answer.scope) == ("answered", "image")
+    assert (codes(ask({"understand": intent("report")}))) == ["not_understood"]
+
+
 def test_where_a_landmark_is(asked: Any) -> None:
     record = asked("Where is the nasion?", landmark=landmarks(nasion=(60.0, 60.0)))
     assert (status(record), record.answer.text) == ("answered", "Nasion (R1) is at 60.0, 60.0 px, centre.")
