@@ -107,7 +107,8 @@ def test_an_adapter_is_trained_loaded_and_asked(
     assert done.returncode == 0, done.stderr
     manifest = json.loads((out / "detect" / "manifest.json").read_text())
     assert manifest["base_sha256"] == base_hash(tiny_base)
-    assert manifest["skill"] == "detect"
+    assert manifest["skills"] == ["detect"]
+    assert any(name.startswith("parity.") for name in manifest["metrics"])
     assert manifest["recipe"]["steps"] == 2
     from fiducial.skills.base import FindArgs
     from fiducial.tools.images.open_image import open_image
