@@ -115,7 +115,7 @@ def ended(pid: int) -> bool:
 def killed(run: Run, pid: int, saves: int | None, pause_s: float) -> bool:
     """Kill a process, a pause after training goes on, or in the save after so many more; False: it was done before."""
     after = run.newest() + 3 * (saves or 0)
-    while not (run.logged() if saves is None else run.newest() >= after and run.being_written()):
+    while not (run.logged() and (saves is None or (run.newest() >= after and run.being_written()))):
         if ended(pid):
             return False
         time.sleep(0.0005)
@@ -173,7 +173,7 @@ def kills(runs: list[Run], rng: random.Random, number: int, saves: int, window_s
             runs.append(run)
             pid = run.start()
             continue
-        hit = run.being_written()
+        hit = run.being_written() and run.logged() > 0  # what an earlier kill left is swept before the first step
         done, in_save = done + 1, in_save + hit
         at = {"logged step": run.logged(), "during a save": hit, "newest checkpoint": run.newest()}
         yield {"run": run.out.name, **at}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from fiducial.tools.errors import InputError
+
+RUN = "run.json"
 WRITING, OLD = ".writing", ".old-"  # folders that are not complete, or are being deleted
 
 
@@ -52,6 +56,21 @@ def sweep(folder: Path) -> None:
     """Delete what a kill has left in a folder: what was being written or deleted."""
     for left in (*folder.glob(f"{WRITING}*"), *folder.glob(f"{OLD}*")):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def require_same_run(folder: Path, described: Mapping[str, Any]) -> None:
+    """Write down what a run is of, or compare where it goes on. InputError that names what is not as it was."""
+    path, now = folder / RUN, json.loads(json.dumps(described))
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if other := next((name for name in now if now[name] != before.get(name)), None):
+            raise InputError(f"{folder} holds a run with another {other}; give the same as then, or another --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = folder / f"{WRITING}-{RUN}"
+    aside.write_text(json.dumps(now, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    sync(aside)
+    aside.rename(path)
 
 
 def sync(*paths: Path) -> None:

@@ -25,7 +25,7 @@ from fiducial.skills.families.hub.spec import HUB_SPECS, HubSpec
 from fiducial.skills.recipes import Recipe
 from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.card import about_data, figures_of, write_card
-from fiducial.skills.training.checkpoint import written_whole
+from fiducial.skills.training.checkpoint import require_same_run, written_whole
 from fiducial.skills.training.curves import CURVES, LOG, Log
 from fiducial.skills.training.encoding import Encoder, Epochs, collate, of_volume
 from fiducial.skills.training.features import Features, frozen_vision
@@ -110,6 +110,8 @@ def train(plan: Plan) -> Path:
     manifest = manifest_of(plan, spec, spoken.name, encoder.templates, rows)
     asked = as_inferred(spec, plan.base, network, manifest, recipe.lora is not None)
     check_parity(rows, encoder, asked, BEFORE).require()
+    if first:
+        require_same_run(plan.work, described(plan, manifest))
     trainer = trainer_of(plan, network, processor, encoder, rows)
     watched = watched_rows(kept, recipe, plan.skills, plan.watch_rows)
     watcher = Watcher(spec, plan.base, replace(encoder, augment=False), watched) if watched else None
@@ -137,6 +139,12 @@ def save_result(trained: Any, folder: Path, manifest: Manifest, plan: Plan) -> N
         if (plan.work / name).is_file():
             shutil.copyfile(plan.work / name, folder / name)
     write_card(folder)
+
+
+def described(plan: Plan, manifest: Manifest) -> dict[str, Any]:
+    """What must not change where a run goes on; rows at once and the number of steps may."""
+    recipe = plan.recipe.model_dump(mode="json", exclude={"batch_size"})
+    return {"recipe": recipe, "base": manifest.base_sha256, "data": manifest.data_sha256, "seed": plan.seed}
 
 
 def folder_of(plan: Plan) -> Path:
