@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -23,9 +24,13 @@ from fiducial.skills.targets import LandmarksTarget
 from fiducial.skills.training.embedded.dense import DenseRecipe, draw, grown, losses
 from fiducial.skills.training.embedded.dense_data import cache, make_batch, moved_marks
 from fiducial.skills.training.embedded.examples import encode_all
+from fiducial.skills.training.embedded.grow import columns_of, grown_model
 from fiducial.skills.training.embedded.sights import sights
 from fiducial.tests.skills.tiny import tiny_config, tiny_tower
 from fiducial.tools.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 SMALL: dict[str, Any] = {"channels": (8, 8, 16, 16, 24), "blocks": (1, 1, 1, 1), "feature_size": 16, "grid": (2, 2)}
 
@@ -54,6 +59,21 @@ def test_the_shipped_tower_loads_with_what_it_knew_and_keeps_it_when_it_grows() 
     for name in ("box", "ellipse", "mask", "embedding"):
         assert torch.equal(now[name], old[name]), name
     assert out.last_hidden_state.shape == (1, sights().tokens, sights().hidden_size)
+
+
+def test_a_grown_base_keeps_the_words_and_the_decoder_that_it_grew_from(
+    tiny_base: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    old, words = load_base(tiny_base)
+    new = grown_model(old, words, Tower(tiny_grown()), tokenizer)  # type: ignore[call-arg]
+    ours, theirs = new.model.language_model.state_dict(), old.model.language_model.state_dict()
+    assert all(torch.equal(ours[name], value) for name, value in theirs.items() if "embed" not in name)
+    for word in ("red_cell", "<r3>", "none"):
+        pair = [model.get_input_embeddings().weight[t.convert_tokens_to_ids(word)]
+                for model, t in ((new, tokenizer), (old, words))]  # fmt: skip
+        assert torch.equal(*pair), word
+    for config in (tiny_grown(), tiny_config(), TowerConfig(), sights()):
+        assert [column for _, column in columns_of(config)] == list(range(config.region_size))
 
 
 def test_a_configuration_whose_names_do_not_fit_is_one_sentence() -> None:

@@ -11,7 +11,7 @@ SLOT_TOKENS = tuple(f"<r{k}>" for k in range(64))
 CONTROL_TOKENS = ("<pad>", "<bos>", "<eos>", "<sep>", "<image>", "<unk>")
 
 
-def train_tokenizer(texts: Iterable[str], keys: Sequence[str], vocabulary_size: int = 2048) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], keys: Sequence[str], vocabulary_size: int = 3072) -> PreTrainedTokenizerFast:
     """Train on ``texts``; ``keys`` (structure and quantity keys such as ``red_cell``) become whole tokens.
 
     Control tokens in a user's text cannot arise: ``prompt_text`` sets its punctuation apart.
