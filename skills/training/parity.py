@@ -127,8 +127,10 @@ def check_parity(rows: Sequence[Row], encoder: Encoder, model: HubModel, per_tas
         for row in chosen(rows, per_task):
             one = tasks.setdefault(row.task, TaskParity())
             one.rows += 1
-            session = model.open(_image_of(row, Path(folder)))
-            one.failures += _Check(row, plain, session, one).failures()
+            pictures, told = plain.shown(row)
+            images = [_opened(rgb_u8, Path(folder)) for rgb_u8 in pictures]
+            session = model.open(images[len(images) // 2])
+            one.failures += _Check(told, plain.encode(row, 0), plain, images, session, one).failures()
     return ParityReport(tasks)
 
 
@@ -145,34 +147,38 @@ def _hash(name: str) -> bytes:
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
 
 
-def _image_of(row: Row, folder: Path) -> Image:
-    """The sample's pixels, opened like a user's file."""
+def _opened(rgb_u8: np.ndarray, folder: Path) -> Image:
+    """A picture as it is trained on, opened like a user's file."""
     path = folder / "sample.png"
-    PILImage.fromarray(np.ascontiguousarray(row.sample.pixels())).save(path, compress_level=1)
+    PILImage.fromarray(np.ascontiguousarray(rgb_u8)).save(path, compress_level=1)
     return open_image(path)
 
 
 @dataclass
 class _Check:
-    """One row: ``failures`` puts its figures into the task's."""
+    """One row: ``failures`` puts its figures into the task's.
+
+    fed: what training feeds; images: those that are shown, the slices of a volume; session: on one of them.
+    """
 
     row: Row
+    fed: dict[str, Any]
     encoder: Encoder
+    images: list[Image]
     session: HubSession
     figures: TaskParity
 
     def failures(self) -> list[Failure]:
         """What does not come back: at most one for each of the prompt, the image, the answer."""
         row, processor = self.row, self.session.model.processor
-        fed = self.encoder.encode(row, 0)
         size = self.session.view.rgb_u8.shape[:2]
         prompt, answer = self.encoder.texts(row, size, 0)
-        labels = fed["labels"][0]
+        labels = self.fed["labels"][0]
         ids = labels[labels != IGNORED].tolist()
         text = processor.decode(ids)
         self.figures.texts_equal += text == answer.strip()
-        found = [self._prompt(prompt), self._image(fed, prompt), self._end(ids), self._target(answer, text)]
-        self._count_what_is_cut(answer.strip(), ids, fed["input_ids"].shape[1])
+        found = [self._prompt(prompt), self._image(prompt), self._end(ids), self._target(answer, text)]
+        self._count_what_is_cut(answer.strip(), ids, self.fed["input_ids"].shape[1])
         return [Failure(row.id, _short(expected), _short(got)) for expected, got in filter(None, found)]
 
     def _prompt(self, prompt: str) -> tuple[str, str] | None:
@@ -182,12 +188,11 @@ class _Check:
         known = [fill(name, query, self.session.stored_to_input, variant) for variant in pool]
         return None if prompt in known else (known[0], prompt)
 
-    def _image(self, fed: dict[str, Any], prompt: str) -> tuple[str, str] | None:
+    def _image(self, prompt: str) -> tuple[str, str] | None:
         """The model is fed the same pixels."""
-        if self.row.ask.query.image_count > 1:
-            return None  # the slices of a volume, of which the sample's pixels are one
-        shown = self.session.model.processor.encode([self.session.view.rgb_u8], prompt)["pixel_values"]
-        trained = fed["pixel_values"]
+        pictures = [image.rgb_u8 for image in self.images]
+        shown = self.session.model.processor.encode(pictures, prompt)["pixel_values"]
+        trained = self.fed["pixel_values"]
         if shown.shape != trained.shape:
             return f"an image of shape {tuple(shown.shape)}", f"{tuple(trained.shape)} in training"
         apart = float((shown - trained).abs().max())

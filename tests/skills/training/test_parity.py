@@ -50,6 +50,10 @@ def pixels() -> np.ndarray:
     return np.kron(rng.integers(0, 256, (15, 21, 3)), np.ones((10, 10, 1)))[:HEIGHT, :WIDTH].astype(np.uint8)
 
 
+def volume() -> np.ndarray:
+    return np.stack([pixels()[..., 0].astype(np.float32) + k for k in range(9)])
+
+
 def sample(boxes: int = 3) -> Sample:
     """One image with a question of every kind, its coordinates on no grid."""
     rng = np.random.default_rng(2)
@@ -80,7 +84,7 @@ def sample(boxes: int = 3) -> Sample:
             NumbersTarget(numbers=(Number(name="long axis", value=12.3456, unit="mm"),)),
         ),
     )
-    return Sample("one", "one", "other", pixels, asks=asks)
+    return Sample("one", "one", "other", pixels, asks=asks, volume=volume)
 
 
 @dataclass
