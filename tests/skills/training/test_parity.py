@@ -71,7 +71,7 @@ def sample(boxes: int = 3) -> Sample:
         Ask(Query(task="detect", label="polyp"), BoxesTarget(boxes=found)),
         Ask(Query(task="detect", label="ulcer"), BoxesTarget()),
         Ask(
-            Query(task="detect_3d", label="lesion"),
+            Query(task="detect_3d", label="lesion", image_count=9),
             Boxes3DTarget(boxes=(LabelledBox3D(label="lesion", box_xyzxyz_voxel=(3.1, 4.2, 5.0, 40.4, 50.5, 9.0)),)),
         ),
         Ask(
