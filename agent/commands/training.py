@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -86,53 +87,78 @@ def train(
     With the recipe "embedded", one adapter for each skill of the embedded model. Start it with torchrun or accelerate
     launch for several processes: torchrun --nproc_per_node 2 -m fiducial.cli train …
     """
+    numbers = {"max_steps": max_steps, "seed": seed, "resume": resume}
+    watched = {"watch_every": watch_every, "val_split": val_split}
+    others = {"negatives": negatives, "batch_size": batch_size, "activated": activated}
     with stdout_for_results():
         if recipe == EMBEDDED:
-            options = {
-                "--negatives": negatives,
-                "--batch-size": batch_size,
-                "--activated": activated,
-                "--watch-every": watch_every,
-                "--val-split": val_split,
-            }
-            if given := [name for name, value in options.items() if value]:
-                raise InputError(f"the recipe 'embedded' takes no {given[0]}; leave it out")
-            from fiducial.skills.training.embedded.commands import train as run
-
-            for skill in skills:
-                run(skill, out, base, [Path(one) for one in data or []], max_steps, seed, resume)
+            _train_embedded(skills, out, base, data or [], watched | others, numbers)
             return
-        from fiducial.skills.load import base_place
-        from fiducial.skills.recipes import recipe_named
-        from fiducial.skills.training.run import Plan
-        from fiducial.skills.training.run import train as run_recipe
-
-        numbers = recipe_named(recipe)
-        place = base_place(base)
-        if not isinstance(place, Path):
-            raise InputError(f"'{place}' is a server, which cannot be trained; give --base a folder or a hub name")
-        named = named_sets(data or [])
-        sets = {name: _samples(name, folder, split, limit, negatives) for name, folder in named}
-        watched = named if watch_every != 0 else ()
-        held_out = {name: _held_out(name, folder, val_split, limit, negatives) for name, folder in watched}
-        plan = Plan(
-            skills=tuple(skills),
-            recipe=numbers,
-            base=place,
-            sets=sets,
-            out=out,
-            max_steps=max_steps,
-            seed=seed,
-            resume=resume,
-            batch_size=batch_size,
-            activated=activated,
-            held_out=held_out,
-            watch_every=watch_every,
-            watch_rows=watch_rows,
-        )
-        folder = run_recipe(plan)
+        sets = _Sets(named_sets(data or []), split, val_split, limit, negatives)
+        chosen = {"batch_size": batch_size, "activated": activated, "watch_rows": watch_rows}
+        folder = _train_by_recipe(skills, recipe, base, sets, watch_every, {"out": out, **chosen, **numbers})
     if process_rank() == 0:
         print(folder)
+
+
+def _train_embedded(
+    skills: Sequence[str],
+    out: Path,
+    base: str | None,
+    data: Sequence[str],
+    foreign: Mapping[str, Any],
+    numbers: Mapping[str, Any],
+) -> None:
+    """An adapter of the embedded model for each skill. foreign: options that its recipe does not take."""
+    if given := [name for name, value in foreign.items() if value]:
+        raise InputError(f"the recipe 'embedded' takes no --{given[0].replace('_', '-')}; leave it out")
+    from fiducial.skills.training.embedded.commands import train as run
+
+    for skill in skills:
+        run(skill, out, base, [Path(one) for one in data], **numbers)
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """The data sets that were named, and which of their samples are wanted."""
+
+    named: Sequence[tuple[str, Path | None]]
+    split: str
+    val_split: str | None
+    limit: int | None
+    negatives: float | None
+
+    def train(self) -> dict[str, list[Sample]]:
+        """Those to train on."""
+        return {name: _samples(name, folder, self.split, self.limit, self.negatives) for name, folder in self.named}
+
+    def held_out(self) -> dict[str, list[Sample]]:
+        """Those to watch."""
+        return {
+            name: _held_out(name, folder, self.val_split, self.limit, self.negatives) for name, folder in self.named
+        }
+
+
+def _train_by_recipe(
+    skills: Sequence[str],
+    recipe: str,
+    base: str | None,
+    sets: _Sets,
+    watch_every: int | None,
+    options: Mapping[str, Any],
+) -> Path:
+    """An adapter for all of the skills, or a base. options: fields of the plan."""
+    from fiducial.skills.load import base_place
+    from fiducial.skills.recipes import recipe_named
+    from fiducial.skills.training.run import Plan
+    from fiducial.skills.training.run import train as run
+
+    numbers, place = recipe_named(recipe), base_place(base)
+    if not isinstance(place, Path):
+        raise InputError(f"'{place}' is a server, which cannot be trained; give --base a folder or a hub name")
+    held_out = sets.held_out() if watch_every != 0 else {}
+    plan = Plan(tuple(skills), numbers, place, sets.train(), held_out=held_out, watch_every=watch_every, **options)
+    return run(plan)
 
 
 def named_sets(given: Sequence[str]) -> list[tuple[str, Path | None]]:

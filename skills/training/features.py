@@ -71,9 +71,9 @@ def pixels_of_each(inputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """The pixel tensors of a batch, an image each."""
     pixels, grid = inputs["pixel_values"], inputs.get("image_grid_thw")
     if grid is None:
-        return [{"pixel_values": one} for one in pixels.split(1)]
-    parts = pixels.split(grid.prod(-1).tolist())
-    return [{"pixel_values": p, "image_grid_thw": g} for p, g in zip(parts, grid.split(1), strict=True)]
+        return [{"pixel_values": one[None]} for one in pixels]
+    parts = torch.split(pixels, grid.prod(-1).tolist())
+    return [{"pixel_values": p, "image_grid_thw": g[None]} for p, g in zip(parts, grid, strict=True)]
 
 
 def frozen_vision(network: nn.Module) -> bool:
