@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from functools import cache
 
+from fiducial.skills.datasets.language.chinese_explanations import write_chinese
 from fiducial.skills.datasets.language.grammar import SELECTORS
 from fiducial.skills.datasets.language.nouns import load
 from fiducial.skills.datasets.language.patterns import draw, literals, parse_pattern
@@ -122,7 +123,9 @@ _SLOTS: dict[str, Callable[[_Wording], str]] = {
 def write_explanation(
     intent: Intent, answer: Answer, regions: Sequence[Region], width_px: int, height_px: int, rng: random.Random
 ) -> str:
-    """One to three sentences that explain the answer from its regions, drawn from many patterns."""
+    """One to three sentences that explain the answer from its regions, in the intent's language, from many patterns."""
+    if intent.language == "zh":
+        return write_chinese(intent, answer, regions, width_px, height_px, rng)
     if intent.task == "kind":
         return _sentences(_kind(answer, rng))
     groups = groups_of(intent, regions, width_px, height_px)

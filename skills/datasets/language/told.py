@@ -76,9 +76,10 @@ def groups_of(
 def explain_prompt(
     intent: Intent, answer: Answer, regions: Sequence[Region], width_px: int, height_px: int, orientation: int = 1
 ) -> str:
-    """The record as the explain skill reads it, in words of ``explanation_words``."""
+    """The record as the explain skill reads it, in words of ``explanation_words``; ``zh`` first asks for Chinese."""
+    spoken = "" if intent.language == "en" else f"{intent.language} "
     if intent.task == "kind":
-        return f"kind {answer.value if answer.value in DOMAIN_NAMES else 'other'}"
+        return f"{spoken}kind {answer.value if answer.value in DOMAIN_NAMES else 'other'}"
     head = [
         intent.task,
         intent.structure,
@@ -91,7 +92,7 @@ def explain_prompt(
     told = [" ".join(word for word in head if word), *(" ; ".join(_serial(g) for g in groups),)]
     if marks := landmark_ids(groups, regions):
         told.append(f"landmarks {marks}")
-    return " : ".join(told)
+    return spoken + " : ".join(told)
 
 
 def _digits(n: int) -> str:

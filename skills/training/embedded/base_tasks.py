@@ -55,7 +55,7 @@ def name_region(image: Encoded, rng: random.Random) -> tuple[str, str]:
 def said_words() -> tuple[str, ...]:
     """Every word, number, id and slot that a prompt or target of the dialect is made of."""
     prompts = "describe name copy restate retell place understand answer presence kind count detect point landmark"
-    lines = " ".join([*dialect.report_lines(), "explain report"])
+    lines = " ".join([*dialect.report_lines(), "explain report zh"])
     words = {
         *prompts.split(),
         *lines.split(),

@@ -63,14 +63,17 @@ def losses(dense: Dense, batch: Batch) -> dict[str, Tensor]:
     log_p, log_q, p = F.logsigmoid(heat), F.logsigmoid(-heat), heat.sigmoid()
     positive = (target == 1).float()
     focal = -(positive * (1 - p) ** 2 * log_p + (1 - positive) * (1 - target) ** 4 * p**2 * log_q)
-    parts = {"heat": focal.sum() / positive.sum().clamp(min=1)}
+    per_image, count = focal.sum((1, 2, 3)), positive.sum((1, 2, 3))
+    share = count.clamp(min=1).rsqrt()  # an image of forty nuclei does not drown one of a single lesion
+    parts = {"heat": (per_image * share).sum() / (count * share).sum().clamp(min=1)}
     own = batch.box_weight.flatten(1) > 0
     boxes = decode_boxes(dense.box.float())[own]
     cells = batch.box.flatten(2).transpose(1, 2)[own]
     centre = decode_boxes(torch.zeros_like(dense.box.float()))[own]
     middle = (centre[:, :2] + centre[:, 2:]) / 2
     truth = torch.cat([middle - cells[:, :2], middle + cells[:, 2:]], 1)
-    parts["box"] = 2 * giou_loss(boxes, truth).mean() if len(boxes) else heat.sum() * 0
+    each = batch.box_weight.flatten(1)[own]
+    parts["box"] = 2 * (giou_loss(boxes, truth) * each).sum() / each.sum() if len(boxes) else heat.sum() * 0
     weight = batch.ellipse_weight[:, None]
     round_head = (2 * (batch.ellipse[:, 2:3] - batch.ellipse[:, 3:4])).clamp(0.05, 1)  # a circle has no angle to learn
     factors = torch.cat(

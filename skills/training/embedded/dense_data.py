@@ -202,9 +202,10 @@ def targets(objects: np.ndarray, config: TowerConfig) -> dict[str, np.ndarray]:
     height, width = config.height_px // BOX_STRIDE, config.width_px // BOX_STRIDE
     heat = np.zeros((len(config.labels), height, width), np.float32)
     box, weight = np.zeros((4, height, width), np.float32), np.zeros((height, width), np.float32)
+    owner = np.full((height, width), -1)
     nearest = np.full((height, width), np.inf)
     ys, xs = np.mgrid[:height, :width] + 0.5
-    for row, (x0, y0, x1, y1) in zip(objects, boxes_of(objects, config), strict=True):
+    for number, (row, (x0, y0, x1, y1)) in enumerate(zip(objects, boxes_of(objects, config), strict=True)):
         cx, cy, w, h = (
             (x0 + x1) / 2 / BOX_STRIDE,
             (y0 + y1) / 2 / BOX_STRIDE,
@@ -221,7 +222,11 @@ def targets(objects: np.ndarray, config: TowerConfig) -> dict[str, np.ndarray]:
         own = (distance <= 1) & (distance < nearest)
         nearest[own] = distance[own]
         pixels = np.stack([xs * BOX_STRIDE - x0, ys * BOX_STRIDE - y0, x1 - xs * BOX_STRIDE, y1 - ys * BOX_STRIDE])
-        box[:, own], weight[own] = pixels[:, own], 1
+        box[:, own], owner[own] = pixels[:, own], number
+    held = owner >= 0
+    cells = np.bincount(owner[held], minlength=len(objects))
+    # Else a lesion of two cells would learn nothing beside a head of fifty, or alone beside forty nuclei.
+    weight[held] = 1 / np.sqrt(cells[owner[held]] * max(len(objects), 1))
     return {"heat": heat, "box": box, "box_weight": weight, **ellipse_targets(objects, config)}
 
 

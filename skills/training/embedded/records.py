@@ -5,24 +5,26 @@ from __future__ import annotations
 import random
 
 from fiducial.skills.landmarks import regions_of_head
-from fiducial.tools.record import Answer, Ellipse, Intent, Region, Selector
+from fiducial.tools.record import Answer, Ellipse, Intent, Language, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, members, structures
 
 TASKS = ("presence", "count", "location", "size", "compare", "kind")
 SELECTORS: tuple[Selector, ...] = ("largest", "second_largest", "third_largest", "smallest")
 MOST = {"red_cell": 30, "white_cell": 4, "platelet": 9, "head": 1, "nucleus": 40, "polyp": 3, "heart": 1}
 COMPARED = ("red_cell", "white_cell", "platelet")
+CHINESE = 0.2  # share of records to explain in Chinese
 FEW = 2  # of any other structure
 
 
 def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tuple[int, int]]:
     """An intent, a fitting answer, accepted regions and the image's size in pixels."""
     size = rng.choice([(640, 480), (800, 540), (1024, 768), (512, 512), (480, 640)])
-    task = rng.choice(TASKS)
+    language: Language
+    task, language = rng.choice(TASKS), "zh" if rng.random() < CHINESE else "en"
     if task == "kind":
         kind = rng.choice(sorted(DOMAIN_NAMES))
         answer = Answer(text=DOMAIN_NAMES[kind], value=kind, confidence=rng.random(), scope="image")
-        return Intent(task="kind", scope="image"), answer, [], size
+        return Intent(task="kind", scope="image", language=language), answer, [], size
     structure = rng.choice(sorted(structures()))
     other = None
     if task == "compare":
@@ -38,7 +40,8 @@ def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tup
         quantity = "count"
     ranked = task == "size" and structure != "head" and rng.random() < 0.5
     selector = rng.choice(SELECTORS) if ranked else "each"
-    intent = Intent(task=task, structure=structure, other_structure=other, quantity=quantity, selector=selector)
+    intent = Intent(task=task, structure=structure, other_structure=other, quantity=quantity, selector=selector,
+                    language=language)  # fmt: skip
     value: bool | int = len(found) if task == "count" else bool(found)
     return intent, Answer(text=str(value), value=value, confidence=rng.random()), regions, size
 
