@@ -120,7 +120,7 @@ def test_targets_peak_in_the_centres_cell_and_lead_back_to_the_objects(
     made = targets(objects, CONFIG)
     for label, x, y, *_ in objects:
         assert made["heat"][int(label), int(y / 8), int(x / 8)] == 1
-        assert made["box_weight"][int(y / 8), int(x / 8)] == 1
+        assert made["box_weight"][int(y / 8), int(x / 8)] > 0
     assert (made["heat"] == 1).sum() == len(objects)
     assert (made["ellipse_weight"] == 0).all()
     heads = {name: torch.from_numpy(value)[None] for name, value in made.items()}

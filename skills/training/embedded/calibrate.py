@@ -24,6 +24,7 @@ POLICY: dict[str, Any] = {
     "understand_confidence": 0.4,
     "unconfirmed_by_decoding": ["platelet", "white_cell"],
     "count_difference_relative": 0.5,
+    "volume_slices": 256,  # a lesion of a few slices is not found on one in three of them
 }
 
 
