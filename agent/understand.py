@@ -8,7 +8,7 @@ from fiducial.agent.run import Run
 from fiducial.skills.base import UnderstandArgs, UnderstandResult
 from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Answer, Intent, Quantity, Understanding
-from fiducial.tools.structures import structures
+from fiducial.tools.structures import UNSKILLED, structures
 from fiducial.tools.words import domain_of, language_of
 
 DEFAULT_QUANTITIES: dict[str, tuple[Quantity, ...]] = {
@@ -161,7 +161,8 @@ def look(run: Run) -> str:
     evidence = run.call("look", "skill", lambda: run.context.session.domain)
     least, kind = run.policy.typicality, phrases.domain(evidence.kind)
     detail = f"most like {kind}, typicality {evidence.typicality:.3f} (least {least:g})"
-    if evidence.kind == "other" or not evidence.typicality >= least:
+    nothing_known = evidence.kind in UNSKILLED and run.intent.task not in ("kind", "question")
+    if evidence.kind == "other" or nothing_known or not evidence.typicality >= least:
         if run.free:  # what the guide does not know, the base may; its answer is held to what it points at
             run.check("image_domain", "warn", f"{detail}; the base is asked all the same")
             if run.intent.task == "kind":

@@ -44,6 +44,7 @@ DOMAIN_NAMES = {
     "chest_xray": "frontal chest X-ray",
     "radiology": "radiology image",
 }
+UNSKILLED = frozenset({"radiology"})  # kinds that are told, and of which no structure and no landmark is known
 
 
 @cache

@@ -118,7 +118,7 @@ def grown(tower: Tower, config: TowerConfig) -> Tower:
 
     Of the heads that have a row for each label or kind, the rows of those that both know; the rest starts anew.
     """
-    new, state = Tower(config), dict(tower.state_dict())  # type: ignore[call-arg]
+    new, state = Tower(config), dict(tower.state_dict())
     fresh = new.state_dict()
     for prefix, names, own in (
         ("heat_head.3", tower.config.labels, config.labels),

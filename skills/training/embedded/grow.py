@@ -6,6 +6,8 @@ it takes from nothing, for copying comes late and everything that cites a record
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
@@ -22,13 +24,14 @@ def grown_model(
     tokenizer: PreTrainedTokenizerFast,
 ) -> LlavaForConditionalGeneration:
     """A model around ``tower`` with the decoder of ``old``: words by their text, the projector's inputs by meaning."""
-    text = old.config.text_config
+    text: Any = old.config.text_config
     new = new_model(tower, tokenizer, text.hidden_size, text.num_hidden_layers)
     ours, theirs = new.model.language_model.state_dict(), old.model.language_model.state_dict()
     for name, value in theirs.items():
         if name in ours and ours[name].shape == value.shape:
             ours[name].copy_(value)
-    words, had = new.get_input_embeddings().weight, old.get_input_embeddings().weight
+    words: Any = new.get_input_embeddings().weight
+    had: Any = old.get_input_embeddings().weight
     known = old_tokenizer.get_vocab()
     words.mul_(float(had.std() / words.std()))
     for word, row in tokenizer.get_vocab().items():

@@ -11,10 +11,11 @@ PHANTOMS, DRAWN, CROPS = 4500, 500, 1
 # The tower: first widely, then with real images at nearly their own magnification, never without phantoms of all.
 #          smear head other fluo. H&E  colon abd. head ceph chest radiology
 MIXTURE = (0.22, 0.16, 0.08, 0.11, 0.07, 0.08, 0.07, 0.06, 0.06, 0.06, 0.03)
+LATER = (0.21, 0.15, 0.07, 0.10, 0.08, 0.05, 0.09, 0.08, 0.03, 0.07, 0.07)  # more of what is learned late
 DENSE = (
     DenseRecipe(steps=3600, mixture=MIXTURE),
     DenseRecipe(steps=2800, learning_rate=1.2e-3, mixture=MIXTURE, real=4.0, gentle=0.5, seed=11),
-    DenseRecipe(steps=1400, learning_rate=7e-4, mixture=MIXTURE, real=6.0, gentle=0.85, seed=12),
+    DenseRecipe(steps=1500, learning_rate=9e-4, mixture=LATER, real=6.0, gentle=0.8, seed=12),
 )
 BASE = FitRecipe(steps=2200, batch_size=32, learning_rate=1.2e-3)
 ADAPTER = {
