@@ -56,12 +56,19 @@ ValSplit = Annotated[
 recipes_app = command_group("Recipes of training: the papers' and our own.")
 
 
-def pretrain(out: Out, data: Data = None, max_steps: MaxSteps = None, seed: Seed = 0, resume: Resume = False) -> None:
+def pretrain(
+    out: Out,
+    data: Data = None,
+    grow: Annotated[str | None, typer.Option(help="A base to begin from: embedded, or a folder.")] = None,
+    max_steps: MaxSteps = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+) -> None:
     """Train the embedded base model from its data sets and phantoms."""
     with stdout_for_results():
         from fiducial.skills.training.embedded.commands import pretrain as run
 
-        run(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume)
+        run(out=out, data=data or [], max_steps=max_steps, seed=seed, resume=resume, grow=grow)
 
 
 def train(

@@ -24,9 +24,10 @@ from fiducial.skills.training.embedded import recipes
 from fiducial.skills.training.embedded.base_tasks import said_words
 from fiducial.skills.training.embedded.calibrate import calibrate
 from fiducial.skills.training.embedded.corpus import corpus
-from fiducial.skills.training.embedded.dense import train_dense
+from fiducial.skills.training.embedded.dense import grown, train_dense
 from fiducial.skills.training.embedded.dense_data import cache_all
 from fiducial.skills.training.embedded.fit import fit
+from fiducial.skills.training.embedded.grow import grown_model
 from fiducial.skills.training.embedded.images import encoded_corpus, split_hashes
 from fiducial.skills.training.embedded.inclusion import tune_inclusion
 from fiducial.skills.training.embedded.parity import proposal_parity
@@ -46,20 +47,28 @@ def data_root(data: Sequence[Path]) -> Path:
 
 
 def pretrain(
-    out: Path, data: Sequence[Path], max_steps: int | None = None, seed: int = 0, resume: bool = False
+    out: Path,
+    data: Sequence[Path],
+    max_steps: int | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    grow: str | None = None,
 ) -> None:
     """Train a base into ``out/base``: the tower densely, projector and decoder over it frozen; then calibrate.
 
-    ``out/work`` keeps checkpoints; with ``resume`` a run goes on from there. max_steps bounds every stage.
+    ``out/work`` keeps checkpoints; with ``resume`` a run goes on from there. max_steps bounds every stage. grow: a base
+    that knows less, to begin from; the first, broad stage of the tower is then left out.
     """
+    start = load_base(base_folder(grow)) if grow else None
     root, work = data_root(data), out / "work"
     if work.exists() and not resume:
         raise InputError(f"{work} holds an earlier run; give --resume to go on with it, or another --out")
-    tower = dense_stages(root, work, max_steps, seed)
+    tower = dense_stages(root, work, max_steps, seed, start[0].model.vision_tower if start else None)
     tokenizer = tokenizer_of_the_language(seed)
     images = encoded_corpus(tower, root, work / IMAGES)
     recipe = replace(recipes.BASE, seed=seed, steps=bounded(recipes.BASE.steps, max_steps))
-    model = fit(new_model(tower, tokenizer), tokenizer, "base", images, recipe, work / "base", resume)
+    fresh = grown_model(*start, tower, tokenizer) if start else new_model(tower, tokenizer)
+    model = fit(fresh, tokenizer, "base", images, recipe, work / "base", resume)
     save_base(model, tokenizer, out / "base")
     calibrate(out / "base", root)
 
@@ -69,11 +78,13 @@ def bounded(steps: int, max_steps: int | None) -> int:
     return steps if max_steps is None else min(steps, max_steps)
 
 
-def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int) -> Tower:
-    """The dense stages, each from its newest checkpoint."""
-    tower: Tower | None = None
+def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int, start: Tower | None = None) -> Tower:
+    """The dense stages, each from its newest checkpoint; of a tower that grows from ``start``, all but the first."""
+    tower = None if start is None else grown(start, sights())
     items = None
     for number, stage in enumerate(recipes.DENSE):
+        if number == 0 and start is not None:
+            continue
         recipe = replace(stage, seed=stage.seed + seed, steps=bounded(stage.steps, max_steps))
         kept, numbers = work / f"tower-{number}", json.dumps(asdict(recipe))
         if (kept / RECIPE).is_file():

@@ -14,8 +14,15 @@ from fiducial.skills.training.embedded.dense_data import Cached, cache_all
 from fiducial.skills.training.embedded.examples import Encoded, encode_all
 
 # Real images are few and seen often, phantoms and distractors are many and seen once or twice.
-TURNS = {("blood_smear", True): (0.0, *[0.25] * 5, *[0.5] * 4, *[1.0] * 2), ("head_ultrasound", True): (0.0, 0.5, 1.0)}
+NUCLEI = (0.0, *[0.25] * 2, *[0.5] * 2, 1.0)
+TURNS = {
+    ("blood_smear", True): (0.0, *[0.25] * 5, *[0.5] * 4, *[1.0] * 2),
+    ("head_ultrasound", True): (0.0, 0.5, 1.0),
+    ("nuclei_fluorescence", True): NUCLEI,
+    ("nuclei_he", True): NUCLEI,
+}
 OTHER_TURNS = (0.0, 0.5)
+PHANTOMS, DRAWN = 3000, 200  # a slice of a volume counts as one
 
 
 def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str = "fit") -> list[Encoded]:
@@ -28,7 +35,9 @@ def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str
         found = torch.load(kept, weights_only=True)
         if found["key"] == key:
             return [Encoded(**row) for row in found["rows"]]
-    items = cache_all(corpus(root, "train", part, phantoms=400, drawn=200), tower.config)
+    samples = corpus(root, "train", part, phantoms=PHANTOMS, drawn=DRAWN)
+    known = (sample for sample in samples if sample.real or sample.kind in tower.config.kinds)
+    items = cache_all(known, tower.config)
     images: list[Encoded] = []
     for group, turns in grouped(items, tower.config):
         images += encode_all(tower, group, turns)
@@ -42,7 +51,7 @@ def encoded_corpus(tower: Tower, root: Path, kept: Path | None = None, part: str
 
 def key_of(tower: Tower, root: Path, part: str) -> str:
     """What encoded images depend on: the tower's weights, the lists of the splits, the augmentations."""
-    digest = hashlib.sha256(f"{part} {TURNS} {OTHER_TURNS} {split_hashes(root)}".encode())
+    digest = hashlib.sha256(f"{part} {TURNS} {OTHER_TURNS} {PHANTOMS} {DRAWN} {split_hashes(root)}".encode())
     for name, value in tower.state_dict().items():
         digest.update(name.encode() + value.detach().to(torch.float16).numpy().tobytes())
     return digest.hexdigest()
