@@ -37,7 +37,7 @@ CASES: Mapping[str, tuple[str, Mapping[str, Any], int]] = {
     "all parameters, accumulated": ("qwen2_vl", {"lora": None, "frozen": []}, 1),
     "all parameters, dwa": ("florence2", {"lora": None, "frozen": ["vision"], "balance": "dwa", "augment": True}, 2),
 }
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0")
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 ACCELERATE = (sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2")
 
 

@@ -210,7 +210,7 @@ def trainer_of(
         remove_unused_columns=False,
         disable_tqdm=True,
         dataloader_pin_memory=on_gpu,
-        ddp_find_unused_parameters=True,  # the last layer of a LLaVA's vision tower is one
+        ddp_find_unused_parameters=not frozen_vision(network),  # the last layer of a LLaVA's vision tower is one
     )
     pad_id = processor.tokenizer.pad_token_id
     return SkillTrainer(
