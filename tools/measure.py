@@ -2,7 +2,7 @@
 
 Uncertainty is one standard deviation by first-order propagation (GUM, JCGM 100:2008, 5.1.2): the sensitivities are
 central differences. The inputs are independent: the coordinates that carry the region (the sides of a box, the ends
-of an ellipse's axes, four smooth bulges of an outline), each with ``sigma_px``, a quantisation step q adding q²/12 to
+of an ellipse's axes, five smooth modes of an outline), each with ``sigma_px``, a quantisation step q adding q²/12 to
 their variance (GUM F.2.2.1), and the relative tolerance of the scale, common to all lengths. The interval is ±1.96 of
 it.
 """
@@ -105,30 +105,34 @@ def _box_shape(region: Region) -> _Shape:
 
 
 def _polygon_shape(region: Region) -> _Shape:
-    """Four smooth outward bulges of the outline, a quarter turn apart, the first along the long axis.
+    """Five smooth modes of the outline: all of it outwards, and cosine and sine once and twice around.
 
-    A segmentation errs in stretches of the outline and not vertex by vertex, which would average away. The bulges are
-    cos² lobes that sum to one, so that all four together move the whole outline by sigma.
+    A segmentation errs in stretches of the outline and not vertex by vertex, which would average away. With these
+    weights the modes are the field of covariance sigma² cos t (1 + cos t) / 2 over the way around t: every place errs
+    by sigma, whatever its direction, and places a quarter or half of the way apart err independently.
     """
     outline = np.asarray(region.polygon_xy_px, dtype=np.float64)
-    offset = outline - np.array(polygons.polygon_centroid(outline))
-    tangent = np.roll(outline, -1, axis=0) - np.roll(outline, 1, axis=0)
-    signed = float(np.sum(outline[:, 0] * np.roll(outline[:, 1], -1) - np.roll(outline[:, 0], -1) * outline[:, 1]))
+    ahead = polygons.following(outline)
+    tangent = ahead - np.roll(outline, 1, axis=0)
+    signed = float(np.sum(outline[:, 0] * ahead[:, 1] - ahead[:, 0] * outline[:, 1]))
     normal = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1) * math.copysign(1.0, signed)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    start = offset[np.argmax(np.linalg.norm(offset, axis=1))]
-    phase = np.arctan2(offset[:, 1], offset[:, 0]) - math.atan2(start[1], start[0])
-    lobes = np.stack([np.maximum(np.cos(phase - k * math.pi / 2), 0.0) ** 2 for k in range(4)], axis=1)
+    side = np.linalg.norm(ahead - outline, axis=1)
+    t = 2.0 * math.pi * (np.cumsum(side) - side) / max(float(side.sum()), 1e-12)
+    once, twice = math.sqrt(0.5), 0.5
+    modes = np.stack(
+        [np.full(len(t), 0.5), once * np.cos(t), once * np.sin(t), twice * np.cos(2 * t), twice * np.sin(2 * t)], axis=1
+    )
 
-    def size(bulges: Floats, row_mm: float, column_mm: float) -> Size:
-        p = outline + (lobes @ bulges)[:, None] * normal
+    def size(moves: Floats, row_mm: float, column_mm: float) -> Size:
+        p = outline + (modes @ moves)[:, None] * normal
         return Size(
             lambda: polygons.recist_axes(p, row_mm, column_mm),
             lambda: polygons.polygon_perimeter(p, row_mm, column_mm),
             lambda: polygons.polygon_area(p, row_mm, column_mm),
         )
 
-    return _Shape(np.zeros(4), size)
+    return _Shape(np.zeros(5), size)
 
 
 SHAPE_OF_KIND: dict[str, Callable[[Region], _Shape]] = {
