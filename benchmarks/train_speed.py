@@ -45,7 +45,7 @@ CHAT = (
 
 
 def make_base(folder: Path) -> Path:
-    """A LLaVA with random weights, 224² px in, a vocabulary of 32,000."""
+    """A LLaVA with random weights: a ViT-S of 224² px under four layers of 256, a vocabulary of 32,000."""
     from transformers import CLIPImageProcessorPil, CLIPVisionConfig, LlamaConfig, LlavaConfig
     from transformers import LlavaForConditionalGeneration as Llava
 
@@ -55,7 +55,7 @@ def make_base(folder: Path) -> Path:
         num_key_value_heads=8, max_position_embeddings=2048, pad_token_id=spoken.pad_token_id,
     )  # fmt: skip
     vision = CLIPVisionConfig(
-        hidden_size=192, intermediate_size=768, num_hidden_layers=4, num_attention_heads=4, image_size=224,
+        hidden_size=384, intermediate_size=1536, num_hidden_layers=12, num_attention_heads=6, image_size=224,
         patch_size=14,
     )  # fmt: skip
     torch.manual_seed(0)
