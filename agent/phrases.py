@@ -90,9 +90,10 @@ def ordinal(selector: Selector, language: Language = "en") -> str:
     return word("ordinals", selector, language)
 
 
-def can_be_asked() -> str:
-    """What can be asked, from the structure table."""
-    known = ", ".join(f"{s.plural} ({DOMAIN_NAMES.get(s.domain, s.domain)})" for s in structures().values())
+def can_be_asked(keys: Sequence[str]) -> str:
+    """What can be asked, of these structures of the table."""
+    table_of = [structures()[key] for key in keys]
+    known = ", ".join(f"{s.plural} ({DOMAIN_NAMES.get(s.domain, s.domain)})" for s in table_of)
     return (
         "you can ask whether there are, how many there are, where they are, how large they are, how two of them"
         f" compare, or what kind of image this is, for: {known}"

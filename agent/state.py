@@ -12,6 +12,7 @@ from fiducial.agent.policy import Policy
 from fiducial.skills.base import Model, Session, opens_volumes, skills_of
 from fiducial.tools.hooks import Registry
 from fiducial.tools.record import Part, Quantity, Record
+from fiducial.tools.structures import members, structures
 
 if TYPE_CHECKING:
     from fiducial.skills.stack import Stack
@@ -87,6 +88,12 @@ class RunContext:
     def skills(self) -> frozenset[str]:
         """What the model performs."""
         return skills_of(self.model)
+
+    @cached_property
+    def structures(self) -> tuple[str, ...]:
+        """Keys of the structures of the table that the model knows; all of them where it does not say."""
+        known = getattr(self.model, "structures", None)
+        return tuple(key for key in structures() if known is None or {*members(key)} <= known)
 
     def placed(self, record: Record) -> Record:
         """The record with the place in the world of each region, where its image lies in one."""

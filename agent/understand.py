@@ -40,11 +40,11 @@ def understand(run: Run) -> str:
     if problem := _not_understood(run, result):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("question_understood", "fail", problem)
-        return run.abstain("not_understood", f"{problem}; {phrases.can_be_asked()}")
+        return run.abstain("not_understood", f"{problem}; {phrases.can_be_asked(run.context.structures)}")
     if unknown := _unknown_structures(intent):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("structure_known", "fail", unknown)
-        return run.abstain("unknown_structure", f"{unknown}; {phrases.can_be_asked()}")
+        return run.abstain("unknown_structure", f"{unknown}; {phrases.can_be_asked(run.context.structures)}")
     quantities = _quantities(intent)
     if refused := _refused_quantity(intent, quantities):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
@@ -170,7 +170,8 @@ def look(run: Run) -> str:
                 run.put(understanding=Understanding(intent=understood, confidence=1.0))
             return "answer"
         run.check("image_domain", "fail", detail)
-        known = " or ".join(phrases.domain(d) for d in sorted({s.domain for s in structures().values()}))
+        domains = {structures()[key].domain for key in run.context.structures}
+        known = " or ".join(phrases.domain(d) for d in sorted(domains))
         return run.abstain("off_domain", f"this image does not look like {known}, which are what the skills know")
     run.check("image_domain", "pass", detail)
     intent = run.intent
