@@ -26,6 +26,7 @@ from fiducial.tools.geometry.ellipses import (
     ellipse_from_axes,
 )
 from fiducial.tools.record import Interval, Measurement, Quantity, Region, Scale, Unit
+from fiducial.tools.scale import area_unit, length_unit, per_mm
 from fiducial.tools.structures import structures
 
 Floats = NDArray[np.float64]
@@ -151,18 +152,14 @@ def _gradient(function: Callable[[Floats], float], at: Floats, step: float) -> F
 def unit_of(power: int, scale: Scale | None, structure_key: str | None) -> tuple[Unit, float]:
     """The unit of a quantity that is a length to the given power, and the factor from mm (or px) to that power.
 
-    mm at the detector for a detector's scale; µm for a structure that is never a millimetre long; px without a scale.
+    As ``scale.length_unit`` has it; microscopic is a structure that is never a millimetre long.
     """
     if power == 0:
         return "1", 1.0
-    if scale is None:
-        return ("px", "px²")[power - 1], 1.0
-    if scale.source == "detector":
-        return ("mm at the detector", "mm² at the detector")[power - 1], 1.0
     known = structures().get(structure_key or "")
-    if known is not None and known.long_axis_mm[1] < 1.0:
-        return ("µm", "µm²")[power - 1], 1000.0**power
-    return ("mm", "mm²")[power - 1], 1.0
+    microscopic = known is not None and known.long_axis_mm[1] < 1.0
+    unit = (length_unit, area_unit)[power - 1](scale, microscopic)
+    return unit, 1.0 if scale is None else per_mm(unit)
 
 
 def _notes(shape: _Shape, region: Region, quantity: Quantity, scale: Scale | None) -> str | None:

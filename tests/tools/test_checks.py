@@ -190,7 +190,8 @@ def measured(region: Region, scale: Scale | None) -> Record:
     [(0.00012, ("pass", ())), (0.00021, ("warn", ())), (0.001, ("fail", ("R1",))), (0.00001, ("fail", ("R1",)))],
 )
 def test_plausible_size_of_a_red_cell(mm, expected):
-    assert outcome("plausible_size", measured(GOOD[0], scaled(mm))) == expected  # 60 px long
+    for source in ("user", "microscope"):
+        assert outcome("plausible_size", measured(GOOD[0], scaled(mm, source))) == expected  # 60 px long
 
 
 def test_plausible_size_only_with_a_scale_in_the_patient():

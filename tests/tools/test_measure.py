@@ -65,6 +65,7 @@ def test_pixels_that_are_not_square_are_measured_in_the_world():
         ("acquisition", "head", "mm", "mm²", 1),
         ("user", None, "mm", "mm²", 1),
         ("microscope", "red_cell", "µm", "µm²", 1000),
+        ("microscope", None, "µm", "µm²", 1000),
         ("detector", "head", "mm at the detector", "mm² at the detector", 1),
         ("detector", "red_cell", "mm at the detector", "mm² at the detector", 1),
     ],

@@ -11,6 +11,7 @@ from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import CheckOutcome, CheckSpec
 from fiducial.tools.plausible import plausible_size_of
 from fiducial.tools.record import Check, Record, Region, Scale
+from fiducial.tools.scale import per_mm
 
 STATED_WITHIN = 0.01
 # A unit's dimension, and what it is of that dimension's own unit.
@@ -120,7 +121,8 @@ def _long_axis_mm(region: Region, scale: Scale) -> float | None:
     from fiducial.tools.measure import measure
 
     try:
-        return measure(region, "long_axis", scale, structure_key=None).value
+        found = measure(region, "long_axis", scale)
+        return found.value / per_mm(found.unit)
     except InputError:
         return None
 
