@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fiducial.skills.landmarks import HEAD_LANDMARKS
 from fiducial.tools.hooks import CheckOutcome, registry
 from fiducial.tools.measure import measure
 from fiducial.tools.record import Answer, Ellipse, ImageInfo, Intent, Record, Region, Scale, Understanding
@@ -235,12 +236,19 @@ def test_landmarks_that_are_no_axis_ends_are_rejected():
     everything = ("L0", "L1", "L2", "L3")
     swapped = ends(v[2], v[3], v[0], v[1])
     assert outcome("landmark_order", record(head(), *swapped)) == ("fail", everything)
+    as_found = ends(v[2], v[3], v[0], v[1], labels=HEAD_LANDMARKS)  # the names that the skill gives
+    assert outcome("landmark_order", record(head(), *as_found)) == ("fail", everything)
     off = ends((v[0][0] + 40, v[0][1]), *v[1:])
     assert outcome("landmark_order", record(head(), *off)) == ("fail", ("L0",))
     slanted = ends((0, 100), (200, 100), (60, 20), (140, 180))
     assert outcome("landmark_order", record(*slanted)) == ("fail", everything)
     aside = ends((0, 100), (200, 100), (20, 60), (20, 140))
     assert outcome("landmark_order", record(*aside)) == ("fail", everything)
+
+
+def test_landmarks_of_a_face_are_no_ends_of_axes():
+    face = [point(f"L{n}", 9 * n, n * n, kind="landmark", label=label) for n, label in enumerate("SNAB")]
+    assert run("landmark_order", record(*face)) is None
 
 
 def test_right_angles_are_those_of_the_world():

@@ -16,7 +16,8 @@ OFF_ELLIPSE = 0.1  # of the radius, at that direction
 OFF_MIDDLE = 0.2  # of the shorter axis, between the middles of the two
 LEAST_DEG = 70.0
 LEAST_SEQUENCE = 3
-AXIS_END = re.compile(r"ofd|bpd|\bend\b|axis", re.IGNORECASE)
+DIAMETERS = {"occipitofrontal": ("ofd", "occipitofrontal"), "biparietal": ("bpd", "biparietal")}  # words of a label
+AXIS_END = re.compile(r"ofd|bpd|(?<![a-z])end(?![a-z])|axis", re.IGNORECASE)
 PAIRINGS = (((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2)))
 
 
@@ -44,10 +45,11 @@ def _objection(points: Floats, labels: list[str], scale: Floats) -> str | None:
     if angle < LEAST_DEG:
         return f"make axes at {angle:.0f}° to each other"
     named = {
-        name: [p for p, label in zip(world, labels, strict=True) if name in label.lower()] for name in ("ofd", "bpd")
+        name: [p for p, label in zip(world, labels, strict=True) if any(word in label.lower() for word in words)]
+        for name, words in DIAMETERS.items()
     }
     if all(len(ends) == 2 for ends in named.values()):
-        ofd, bpd = (_length(np.array(named[name])) for name in ("ofd", "bpd"))
+        ofd, bpd = (_length(np.array(named[name])) for name in DIAMETERS)
         if bpd > ofd:
             return f"give a biparietal diameter longer than the occipitofrontal one ({bpd:.4g} > {ofd:.4g})"
     return None
@@ -68,23 +70,23 @@ def landmark_order(record: Record) -> CheckOutcome | None:
     scale = record.image.scale
     steps = np.array([scale.column_mm, scale.row_mm] if scale else [1.0, 1.0])
     bad: list[tuple[str, str]] = []
+    judged: set[str] = set()
     for parent_id, group in itertools.groupby(landmarks, key=lambda r: r.parent_id):
         ends: list[Region] = list(group)
         points = np.concatenate([coordinates(r) for r in ends])
         parent = by_id.get(parent_id or "")
         if parent is not None and parent.ellipse_px is not None and finite([parent]):
+            judged |= {r.id for r in ends}
             off = np.abs(normalised_radius(parent.ellipse_px, points) - 1)
             bad += [
                 (r.id, f"is off the ellipse {parent_id}") for r, o in zip(ends, off, strict=True) if o > OFF_ELLIPSE
             ]
         named = all(AXIS_END.search(r.label) for r in ends)  # four landmarks of a face or a chest span no ellipse
-        if (
-            len(ends) == 4
-            and (parent is not None or named)
-            and (why := _objection(points, [r.label for r in ends], steps))
-        ):
-            bad += [(r.id, why) for r in ends]
-    return rejecting("landmark_order", bad, f"{len(landmarks)} landmarks are the ends of the axes")
+        if len(ends) == 4 and (parent is not None or named):
+            judged |= {r.id for r in ends}
+            why = _objection(points, [r.label for r in ends], steps)
+            bad += [(r.id, why) for r in ends if why]
+    return rejecting("landmark_order", bad, f"{len(judged)} landmarks are the ends of the axes") if judged else None
 
 
 def _grouped(record: Record) -> dict[str | None, list[Region]]:
