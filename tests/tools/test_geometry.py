@@ -297,6 +297,8 @@ def test_polygon_axes_of_an_ellipse_are_its_axes(e, row_mm, column_mm):
 def test_points_on_a_line_have_no_axes():
     with pytest.raises(ValueError, match="no area"):
         feret_diameters([(0, 0), (1, 1), (2, 2)])
+    with pytest.raises(ValueError, match="no area"):
+        recist_axes([(0, 0), (1e308, 0), (0, 1e308)])  # whose squares are not finite
 
 
 def test_polygon_iou():

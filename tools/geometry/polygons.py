@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+VAST = 1e150  # beyond, a squared distance is not finite
 
 
 def world_points(points_xy_px: ArrayLike, row_mm: float = 1.0, column_mm: float = 1.0) -> Floats:
@@ -80,7 +81,8 @@ def _hull(points: Floats) -> Floats:
     """
     import shapely
 
-    hull = shapely.convex_hull(shapely.multipoints(points)) if np.isfinite(points).all() else None
+    usable = bool((np.abs(points) < VAST).all())  # nor is NaN
+    hull = shapely.convex_hull(shapely.multipoints(points)) if usable else None
     if hull is None or hull.geom_type != "Polygon":
         raise ValueError("the polygon has no area: its points lie on one line or are not finite")
     return np.asarray(shapely.get_coordinates(hull)[:-1])
