@@ -60,7 +60,7 @@ def data_derive(
 
 
 def _print_table(found: list[LabelFits]) -> None:
-    print(f"{'label':>6} {'mL':>10} {'long axis mm':>13} {'RECIST axial mm':>16}   box (x, y, z) mm")
+    print(f"{'label':>6} {'mL':>10} {'ellipsoid mm':>13} {'RECIST axial mm':>16}   box (x, y, z) mm")
     for f in found:
         x0, y0, z0, x1, y1, z1 = f.box_xyzxyz_mm
         recist = "{:.1f} × {:.1f}".format(*f.greatest["axial"][1])

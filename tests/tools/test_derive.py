@@ -211,6 +211,7 @@ def test_the_command_prints_a_table_one_document_or_lines(tmp_path: Path) -> Non
     table = run(image, labels)
     assert table.exit_code == 0
     assert len(table.stdout.splitlines()) == 1 + len(found)
+    assert "ellipsoid mm" in table.stdout  # an axis of its moments, which may be longer than the object
 
 
 def test_unusable_volumes_get_one_sentence(tmp_path: Path) -> None:
