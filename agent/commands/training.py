@@ -169,7 +169,7 @@ def _train_by_recipe(
 
 
 def named_sets(given: Sequence[str]) -> list[tuple[str, Path | None]]:
-    """Names and folders of ``SET=FOLDER`` or ``SET``. InputError where none is given or a set or folder is not there."""
+    """Names and folders of ``SET=FOLDER`` or ``SET``. InputError where none is given, or one is not there."""
     if not given:
         raise InputError("name what to train on: --data SET=FOLDER, once for each set; data list prints the sets")
     from fiducial.tools.hooks import registry
