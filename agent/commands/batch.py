@@ -66,9 +66,7 @@ def _row(number: int, values: dict[str | None, Any], folder: Path, default_scale
     numbers = {name: cells[name].strip() for name in NUMBERS}
     for name, text in numbers.items():
         if text and not (text.isascii() and text.isdigit() and len(text) < MOST_DIGITS):
-            fault = (
-                fault or f"row {number} has the {name} {text[:20]!r}; give a whole number from 0, or nothing"
-            )
+            fault = fault or f"row {number} has the {name} {text[:20]!r}; give a whole number from 0, or nothing"
             numbers[name] = ""
     index, frame = (int(text) if text else None for text in numbers.values())
     plane = cells["plane"].strip().lower() or None
