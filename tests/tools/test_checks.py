@@ -222,6 +222,7 @@ def test_scale_present():
     assert outcome("scale_present", record(**size)) == ("warn", ())
     assert run("scale_present", record(**asked("size", 1.0, quantity="cephalic_index"))) is None
     assert run("scale_present", record(**asked("count", 1))) is None
+    assert outcome("scale_present", record(**asked("distance", 1.0, quantity="distance"))) == ("warn", ())
 
 
 def test_landmarks_at_the_axis_ends_pass_in_any_order():

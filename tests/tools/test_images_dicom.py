@@ -123,6 +123,18 @@ def test_trap_14_an_axis_in_seconds_has_no_length(tmp_path: Path) -> None:
     assert open_image(tmp_path / "b.dcm", parse_scale("1 mm/px")).scale_box_xyxy_px is None
 
 
+@pytest.mark.parametrize(("delta_cm", "refused"), [((0.02, 0.01), False), ((0.04, 0.02), True)])
+def test_ultrasound_regions_that_overlap_agree_or_give_no_scale(
+    tmp_path: Path, delta_cm: tuple[float, float], refused: bool
+) -> None:
+    """A zoomed inset inside the calibrated region has another scale than what surrounds it."""
+    regions = Sequence([region((3, 3), (0.02, 0.01), (0, 0, 19, 9)), region((3, 3), delta_cm, (12, 2, 18, 7))])
+    rgb = np.zeros((10, 20, 3), np.uint8)
+    info = open_image(saved(new_dicom(rgb, "US", SequenceOfUltrasoundRegions=regions), tmp_path / "a.dcm")).info
+    assert (info.scale is None) == refused
+    assert ("overlap" in (info.scale_refused or "")) == refused
+
+
 @pytest.mark.parametrize("spacing", [[0, 0.5], [-1, 1], ["nan", 1]])
 def test_a_spacing_that_is_none_is_refused(tmp_path: Path, spacing: list[Any]) -> None:
     ds = new_dicom(GREY, "CT")

@@ -181,6 +181,13 @@ def test_a_sheared_affine_has_a_place_but_no_scale(tmp_path: Path) -> None:
     assert open_image(tmp_path / "a.nii", plane="sagittal").info.scale is not None
 
 
+def test_slices_that_are_shifted_sideways_are_apart_by_the_distance_between_them(tmp_path: Path) -> None:
+    shifted = np.array([[2.0, 0, 3, 0], [0, 3, 0, 0], [0, 0, 4, 0], [0, 0, 0, 1]])
+    scale = open_image(saved(tmp_path / "a.nii", shifted), plane="axial").info.scale
+    assert scale is not None
+    assert scale.slice_mm == pytest.approx(4.0)  # the step from slice to slice is 5 mm long
+
+
 @pytest.mark.parametrize(
     ("offset", "value", "words"),
     [

@@ -30,7 +30,7 @@ def scale_present(record: Record) -> CheckOutcome | None:
     if record.understanding is None:
         return None
     intent = record.understanding.intent
-    if intent.task not in ("size", "compare") or intent.quantity is None or intent.quantity in RATIOS:
+    if intent.task not in ("size", "compare", "distance") or intent.quantity is None or intent.quantity in RATIOS:
         return None
     scale = record.image.scale
     if scale is None:

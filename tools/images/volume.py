@@ -152,9 +152,11 @@ def _set_scale(decoded: Decoded, volume: Volume, axes: tuple[int, int, int]) -> 
             f"rows and columns of this cut are not perpendicular ({angle:.1f}°: a sheared affine or a tilted gantry)"
         )
         return
+    normal = np.cross(linear[:, along_x], linear[:, along_y])
+    apart_mm = abs(linear[:, across] @ normal) / np.linalg.norm(normal)  # not the step: slices may be shifted sideways
     decoded.scale = {
         "row_mm": float(steps[along_y]),
         "column_mm": float(steps[along_x]),
-        "slice_mm": float(steps[across]),
+        "slice_mm": float(apart_mm),
         "source": "acquisition",
     }
