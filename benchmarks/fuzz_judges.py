@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,19 @@ def _dicom_contradiction(data: bytes, image: Image) -> str | None:
 NRRD_SIGNS = {"left-posterior-superior": (1, 1, 1), "right-anterior-superior": (-1, -1, 1)}
 
 
+def cuts(directions: list[list[float]]) -> Iterator[list[float]]:
+    """What the scale of a slice may be, sorted, for each axis that it may be cut across.
+
+    Two steps within the slice, and the distance of slices: in a sheared volume less than the step to the next one.
+    """
+    steps = np.array(directions, np.float64)
+    for across in range(len(steps)):
+        within = np.delete(steps, across, 0)
+        normal = np.cross(*within) if len(steps) == 3 else np.zeros(3)
+        apart = [abs(float(steps[across] @ normal)) / float(np.linalg.norm(normal))] if normal.any() else []
+        yield sorted([*np.linalg.norm(within if apart else steps, axis=1).tolist(), *apart])
+
+
 def _nrrd_contradiction(data: bytes, image: Image) -> str | None:
     """Steps and origin of the opened slice against the text of the header."""
     lines = data.partition(b"\n\n")[0].decode("ascii", "ignore").splitlines()[1:]
@@ -95,8 +109,8 @@ def _nrrd_contradiction(data: bytes, image: Image) -> str | None:
     rows = [[float(v) for v in row.split(",")] for row in re.findall(r"\(([^)]*)\)", fields["space directions"])]
     norms = sorted(float(np.linalg.norm(row)) for row in rows)
     stated = sorted(v for v in (scale.row_mm, scale.column_mm, scale.slice_mm) if v is not None)
-    if not fields.get("space units") and not np.allclose(norms, stated, rtol=1e-3):
-        return f"steps {stated} where the header has {norms}"
+    if not fields.get("space units") and not any(np.allclose(cut, stated, rtol=1e-3) for cut in cuts(rows)):
+        return f"steps {stated} where the header has {rows}"
     spacings = [float(v) for v in fields.get("spacings", "").split() if v not in ("nan", "none")]
     if spacings and not np.allclose(sorted(spacings), norms, rtol=0.01):
         return f"spacings {spacings} and directions of the lengths {norms} with a scale"
