@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from fiducial.skills.stack import VOLUME_SLICES
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import first_problem
 from fiducial.tools.record import Part
@@ -81,7 +82,7 @@ class Policy(Part):
     question_confidence: Fraction = 0.4
     size_claim_relative: Fraction = 0.2
     angle_claim_deg: Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)] = 3.0
-    volume_slices: Annotated[int, Field(ge=1, le=256)] = 16
+    volume_slices: Annotated[int, Field(ge=1, le=256)] = VOLUME_SLICES
     explain_attempts: Annotated[int, Field(ge=1, le=9)] = 3
     transient_attempts: Annotated[int, Field(ge=1, le=9)] = 3
     finders: dict[str, Finder] = Field(default_factory=FINDERS.copy)

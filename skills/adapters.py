@@ -8,6 +8,7 @@ only warns.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,6 +68,11 @@ class Manifest(BaseModel):
 
 
 WEIGHTS, CONFIG, MANIFEST = "adapter_model.safetensors", "adapter_config.json", "manifest.json"
+
+
+def library_versions() -> dict[str, str]:
+    """Of the libraries that a training leans on, for its manifest."""
+    return {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")}
 
 
 def base_hash(base: Path) -> str:

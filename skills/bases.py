@@ -5,19 +5,17 @@ A recipe that trains all parameters writes a base and not an adapter; it is then
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fiducial.skills.adapters import base_hash
+from fiducial.skills.adapters import base_hash, library_versions
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import first_problem
 
 BASE_MANIFEST = "base_manifest.json"
-LIBRARIES = ("torch", "transformers", "peft")
 
 
 class BaseManifest(BaseModel):
@@ -63,7 +61,7 @@ def write_base_manifest(
         parent_sha256=weights_hash(parent),
         recipe=dict(recipe),
         data_sha256=dict(data_sha256),
-        versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+        versions=library_versions(),
         metrics=dict(metrics or {}),
     )
     (folder / BASE_MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")

@@ -12,6 +12,8 @@ from fiducial.tools.record import BoxXYZXYZ, FileSlices, ImageInfo, Region
 if TYPE_CHECKING:
     from fiducial.tools.images.image import Image
 
+VOLUME_SLICES = 16  # of a volume are shown to a model, in training as at inference
+
 
 @dataclass(frozen=True, eq=False)
 class Stack:

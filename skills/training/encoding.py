@@ -15,8 +15,7 @@ from torch.utils.data import Dataset
 
 from fiducial.skills.datasets.pictures import grey_rgb
 from fiducial.skills.families.dialects import Dialect
-from fiducial.skills.stack import spread
-from fiducial.skills.targets import Query
+from fiducial.skills.stack import VOLUME_SLICES, spread
 from fiducial.skills.templates import fill, wordings
 from fiducial.skills.training.rows import Row, order
 from fiducial.tools.frames import FrameMap2D, crop_map, identity_map
@@ -43,7 +42,7 @@ class Encoder:
     templates: str
     seed: int = 0
     augment: bool = False
-    slices: int = 16
+    slices: int = VOLUME_SLICES
 
     def encode(self, row: Row, epoch: int) -> dict[str, Tensor]:
         """Tensors of one row, a batch of one, with ``labels``."""
@@ -71,19 +70,12 @@ class Encoder:
 
         to_shown: from the sample's pixels to those shown, where they differ.
         """
-        query, height, width = self.harmless(row.ask.query), *size_hw[:2]
+        query, height, width = self.processor.harmless_query(row.ask.query), *size_hw[:2]
         to_model = self.processor.fit(width, height)
         to_model = to_model if to_shown is None else to_shown.then(to_model)
         pool = wordings(self.templates, query.task, query.language)
         variant = int(rng_of(self.seed, epoch, f"{row.id} prompt").integers(len(pool)))
         return fill(self.templates, query, to_model, variant), self.dialect.render(query, row.ask.target, to_model)
-
-    def harmless(self, query: Query) -> Query:
-        """The query without any token of control in its words."""
-        clean = self.processor.harmless
-        return query.model_copy(
-            update={name: clean(said) for name in ("label", "question") if (said := getattr(query, name))}
-        )
 
 
 def of_volume(row: Row) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from fiducial.skills.training.networks import VISION
+from fiducial.skills.families.hub.sight import VISION_PARTS
 
 LIMIT_BYTES = 4 * 2**30
 
@@ -26,6 +26,7 @@ class Features:
         inner: Any = network.get_base_model() if hasattr(network, "peft_config") else network  # type: ignore[operator]
         self.model, self.limit_bytes, self.bytes = inner.model, limit_bytes, 0
         self.kept: dict[int, dict[str, Any]] = {}
+        self.stacked = False  # whether the family takes one tensor of all images, and no list
 
     @torch.no_grad()
     def of(self, image: int, pixels: dict[str, Tensor]) -> dict[str, Any]:
@@ -36,6 +37,7 @@ class Features:
         self.model.eval()
         seen = type(self.model).get_image_features(self.model, **pixels, **self._named())
         self.model.train(training)
+        self.stacked = isinstance(seen.pooler_output, Tensor)
         made = {"pooler_output": seen.pooler_output[0].detach()}
         if getattr(seen, "deepstack_features", None) is not None:
             made["deepstack_features"] = [level[0].detach() for level in seen.deepstack_features]
@@ -58,7 +60,7 @@ class Features:
         if "deepstack_features" in rows[0]:
             levels = zip(*(row["deepstack_features"] for row in rows), strict=True)
             joined["deepstack_features"] = [list(level) for level in levels]
-        if type(self.model).__name__.startswith(("Gemma3", "Florence2")):
+        if self.stacked:
             joined["pooler_output"] = torch.stack(joined["pooler_output"])
         self.model.get_image_features = lambda *_, **__: joined
         try:
@@ -78,6 +80,5 @@ def pixels_of_each(inputs: dict[str, Tensor]) -> list[dict[str, Tensor]]:
 
 def frozen_vision(network: nn.Module) -> bool:
     """Whether nothing of the vision tower is trained, nor of what hands its features on."""
-    parts = ("merger", "multi_modal_projector", "image_proj")
-    looked = (n for n, p in network.named_parameters() if p.requires_grad)
-    return not any(VISION.search(name) or any(part in name for part in parts) for name in looked)
+    learned = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
+    return not any(part in name for name in learned for part in VISION_PARTS)

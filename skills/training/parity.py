@@ -20,7 +20,7 @@ from PIL import Image as PILImage
 
 from fiducial.skills.families.dialects.compare import Difference, difference, parts_of
 from fiducial.skills.families.hub.model import HubModel, load_processor, positions_of
-from fiducial.skills.families.hub.session import MAX_NEW_TOKENS, MAX_NEW_TOKENS_OF_LISTS, HubSession
+from fiducial.skills.families.hub.session import HubSession, most_new_tokens
 from fiducial.skills.targets import Target
 from fiducial.skills.templates import fill, wordings
 from fiducial.skills.training.encoding import IGNORED, Encoder
@@ -183,7 +183,10 @@ class _Check:
 
     def _prompt(self, prompt: str) -> tuple[str, str] | None:
         """The prompt is one of those that inference asks by."""
-        query, name = self.encoder.harmless(self.row.ask.query), self.session.model.templates(self.row.skill)
+        query, name = (
+            self.encoder.processor.harmless_query(self.row.ask.query),
+            self.session.model.templates(self.row.skill),
+        )
         pool = range(len(wordings(name, query.task, query.language)))
         known = [fill(name, query, self.session.stored_to_input, variant) for variant in pool]
         return None if prompt in known else (known[0], prompt)
@@ -229,7 +232,7 @@ class _Check:
         """What is lost where the text is longer than the model may write or has positions for, or was cut already."""
         model = self.session.model
         before = 0 if model.spec.encoder_decoder else input_length - len(ids)
-        limit = model.new_tokens(MAX_NEW_TOKENS.get(self.row.task, MAX_NEW_TOKENS_OF_LISTS))
+        limit = model.new_tokens(most_new_tokens(self.row.task))
         limit = min(limit, (positions_of(model.network) or before + limit) - before)
         text = model.processor.decode(ids[: max(0, limit)])
         if len(ids) <= limit and not (answer != text and answer.startswith(text)):

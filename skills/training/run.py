@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import shutil
 from collections import Counter
@@ -15,7 +14,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments, set_seed
 
-from fiducial.skills.adapters import Manifest, base_hash
+from fiducial.skills.adapters import Manifest, base_hash, library_versions
 from fiducial.skills.bases import write_base_manifest
 from fiducial.skills.datasets.sample import Sample
 from fiducial.skills.families.dialects import dialect
@@ -258,7 +257,7 @@ def manifest_of(plan: Plan, spec: HubSpec, spoken: str, templates: str, rows: Se
         base_sha256=base_hash(plan.base),
         recipe=recipe | {"seed": plan.seed, "max_steps": plan.max_steps, "task_tokens": task_tokens(plan.recipe)},
         data_sha256=data_hashes(rows),
-        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
+        versions=library_versions(),
         activated=plan.activated,
     )
 

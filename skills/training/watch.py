@@ -20,7 +20,7 @@ import torch
 from fiducial.skills.datasets.sample import Sample
 from fiducial.skills.datasets.splits import share_of, split_of
 from fiducial.skills.families.hub.model import HubModel
-from fiducial.skills.families.hub.session import MAX_NEW_TOKENS, MAX_NEW_TOKENS_OF_LISTS
+from fiducial.skills.families.hub.session import most_new_tokens
 from fiducial.skills.recipes import Recipe
 from fiducial.skills.templates import fill
 from fiducial.skills.training.failures import Outcome, Scores, scores_of, size_of
@@ -139,7 +139,10 @@ class Watcher:
         """What the model says to one row."""
         images, row = self.encoder.shown(row)
         height, width = images[0].shape[:2]
-        query, to_model = self.encoder.harmless(row.ask.query), self.encoder.processor.fit(width, height)
+        query, to_model = (
+            self.encoder.processor.harmless_query(row.ask.query),
+            self.encoder.processor.fit(width, height),
+        )
         prompt = fill(self.encoder.templates, query, to_model)
         inputs = self.encoder.processor.encode(images, prompt)
         text = model.write(row.skill, inputs, self.limit(row.task)).text
@@ -150,7 +153,7 @@ class Watcher:
         """Tokens that an answer may have: a list that runs away is cut, and counts as such, long before inference's."""
         if task not in self._limits:
             longest = max(self._tokens(row) for row in self.rows if row.task == task)
-            most = MAX_NEW_TOKENS.get(task, MAX_NEW_TOKENS_OF_LISTS)
+            most = most_new_tokens(task)
             self._limits[task] = min(most, round(LONGER * longest) + MORE)
         return self._limits[task]
 

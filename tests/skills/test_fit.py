@@ -12,11 +12,12 @@ from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import KINDS, LABELS
 from fiducial.skills.training.embedded.base_tasks import said_words
-from fiducial.skills.training.embedded.commands import manifest_of, save_adapter, save_base
+from fiducial.skills.training.embedded.commands import manifest_of, save_base
 from fiducial.skills.training.embedded.examples import Encoded, Example
 from fiducial.skills.training.embedded.fit import FitRecipe, collate, fit, tokenise
 from fiducial.skills.training.embedded.tasks import ON_IMAGES, SKILLS, draw_example
 from fiducial.skills.training.encoding import IGNORED
+from fiducial.skills.training.networks import save_adapter
 from fiducial.skills.training.trainer import newest_complete
 from fiducial.tests.skills.tiny import load_base
 from fiducial.tools.positions import PLACE_WORDS

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fiducial.tools.frames import Floats, FrameError, dicom_plane_map
+from fiducial.tools.geometry.boxes import iou_matrix
 from fiducial.tools.images.decoded import Decoded, DecodeError
 
 PROJECTION = {"CR", "DX", "MG", "IO", "PX", "XA", "RF", "RG", "XC"}
@@ -166,19 +167,14 @@ def _from_regions(decoded: Decoded, dataset: Any) -> None:
         decoded.scale_refused = f"the ultrasound regions give no length: {why}"
         return
     _, box, spacing = max(usable, key=lambda item: item[0])
-    if any(overlap(box, other) and not np.allclose(spacing, its, rtol=1e-6) for _, other, its in usable):
+    others = [other for _, other, its in usable if not np.allclose(spacing, its, rtol=1e-6)]
+    if others and iou_matrix([box], others).any():
         decoded.scale_refused = "calibrated ultrasound regions of different scales overlap"
         return
     decoded.scale = {"row_mm": spacing[0], "column_mm": spacing[1], "source": "ultrasound_region"}
     decoded.scale_box_xyxy_px = box
     if len(usable) > 1:
         decoded.notes.append(f"{len(usable)} calibrated ultrasound regions; the scale is that of the largest")
-
-
-def overlap(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether two boxes ``x0, y0, x1, y1`` share an area."""
-    (a, b, c, d), (e, f, g, h) = first, second
-    return min(c, g) > max(a, e) and min(d, h) > max(b, f)
 
 
 def _region_box(region: Any, width: int, height: int) -> list[float] | None:

@@ -18,6 +18,8 @@ from fiducial.tools.images.fitted import letterboxed
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from fiducial.skills.targets import Query
+
 IGNORED = -100
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 
@@ -63,6 +65,13 @@ class HubProcessor(ABC):
             if token in text:
                 text = text.replace(token, " ")
         return text
+
+    def harmless_query(self, query: Query) -> Query:
+        """The query without any token of control in its words, in training as at inference."""
+        words: dict[str, Any] = {
+            name: self.harmless(said) for name in ("label", "question") if (said := getattr(query, name))
+        }
+        return query.model_copy(update=words | {"options": tuple(map(self.harmless, query.options))})
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids: without the tokens that begin, end and pad, with those of coordinates."""

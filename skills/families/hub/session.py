@@ -34,6 +34,11 @@ MAX_NEW_TOKENS = {
 MAX_NEW_TOKENS_OF_LISTS = 1024
 
 
+def most_new_tokens(task: str) -> int:
+    """How many tokens an answer to a prompt task may have."""
+    return MAX_NEW_TOKENS.get(task, MAX_NEW_TOKENS_OF_LISTS)
+
+
 class HubSession:
     """See the module's docstring. window_xyxy_px: the part of the displayed image to look at; None for all of it.
 
@@ -84,15 +89,11 @@ class HubSession:
 
     def ask(self, skill: str, query: Query, seed: int | None = None) -> Asked:
         """One question to the model in the skill's dialect: prompt, text, and what the text says."""
-        harmless = self.model.processor.harmless
-        words: dict[str, Any] = {
-            name: harmless(said) for name in ("label", "question") if (said := getattr(query, name))
-        }
         query = told_slices(query, self.stack)
-        safe = query.model_copy(update=words | {"options": tuple(map(harmless, query.options))})
+        safe = self.model.processor.harmless_query(query)
         prompt = fill(self.model.templates(skill), safe, self.stored_to_input)
         inputs = self.model.processor.encode(shown(self.view, self.stack), prompt)
-        limit = MAX_NEW_TOKENS.get(query.task, MAX_NEW_TOKENS_OF_LISTS)
+        limit = most_new_tokens(query.task)
         network = self.model.network
         with seen_once(network, self._kept, sight_key(network, skill)):
             written = self.model.write(skill, inputs, limit, seed, self._prefix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import random
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from fiducial.skills.adapters import MANIFEST, Manifest, base_hash
+from fiducial.skills.adapters import Manifest, base_hash, library_versions
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava.dialect import DIALECT
 from fiducial.skills.families.llava.family import load_base, load_llava
@@ -33,6 +32,7 @@ from fiducial.skills.training.embedded.inclusion import tune_inclusion
 from fiducial.skills.training.embedded.parity import proposal_parity
 from fiducial.skills.training.embedded.sights import sights
 from fiducial.skills.training.embedded.tasks import SKILLS, draw_example
+from fiducial.skills.training.networks import save_adapter
 from fiducial.tools.errors import InputError
 from fiducial.tools.structures import DOMAIN_NAMES
 
@@ -163,7 +163,7 @@ def train(
     trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
     manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root))
     manifest.metrics.update(proposal_parity(images))
-    save_adapter(trained, out / skill, manifest)
+    save_adapter(trained.half(), out / skill, manifest)
 
 
 def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dict[str, str]) -> Manifest:
@@ -176,16 +176,5 @@ def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dic
         base_sha256=base_hash(base),
         recipe=recipe,
         data_sha256=data_sha256,
-        versions={name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft")},
+        versions=library_versions(),
     )
-
-
-def save_adapter(trained: Any, folder: Path, manifest: Manifest) -> None:
-    """The adapter in float16, its configuration without a path of this machine, and its manifest."""
-    import torch
-
-    trained.to(torch.float16)
-    trained.peft_config["default"].base_model_name_or_path = manifest.base
-    trained.save_pretrained(str(folder), save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
