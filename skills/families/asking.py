@@ -17,12 +17,9 @@ from fiducial.skills.families.dialects import Dialect, Parsed
 from fiducial.skills.families.guide import Guide
 from fiducial.skills.landmarks import HEAD_LANDMARKS, regions_of_head
 from fiducial.skills.targets import (
-    Boxes3DTarget,
-    BoxesTarget,
     CountTarget,
     LandmarksTarget,
-    PointsTarget,
-    PolygonsTarget,
+    PromptTask,
     Query,
 )
 from fiducial.tools.errors import InputError
@@ -30,6 +27,8 @@ from fiducial.tools.frames import FrameMap2D
 from fiducial.tools.geometry.ellipses import ellipse_from_axes
 from fiducial.tools.record import GEOMETRY_OF_KIND, Ellipse, PointXY, Region, Scale
 from fiducial.tools.words import name_of
+
+FoundKind = Literal["box", "point", "polygon", "box_3d"]
 
 
 @dataclass(frozen=True)
@@ -95,36 +94,26 @@ def count(session: Asker, args: SubjectArgs) -> CountResult:
     return CountResult(count=number, confidence=asked.confidence, parsed=number is not None, text=asked.text)
 
 
-def detect(session: Asker, args: FindArgs) -> FindResult:
-    """Boxes."""
-    asked = session.ask("detect", Query(task="detect", label=label_of(args), language=args.language))
-    target = asked.parsed.target
-    boxes = [b.box_xyxy_px for b in target.boxes] if isinstance(target, BoxesTarget) else []
-    return _found(session, "detect", args, asked, "box", boxes)
+# Of each prompt task that finds objects: the list in its target, and the kind of region that an item becomes.
+LISTED: dict[PromptTask, tuple[str, FoundKind]] = {
+    "detect": ("boxes", "box"),
+    "point": ("points", "point"),
+    "segment": ("polygons", "polygon"),
+    "detect_3d": ("boxes", "box_3d"),  # in a volume: of its slices, which the session shows, and tells which they are
+}
 
 
-def point(session: Asker, args: FindArgs) -> FindResult:
-    """Points."""
-    asked = session.ask("point", Query(task="point", label=label_of(args), language=args.language))
-    target = asked.parsed.target
-    points = [p.point_xy_px for p in target.points] if isinstance(target, PointsTarget) else []
-    return _found(session, "point", args, asked, "point", points)
+def finding(task: PromptTask) -> Callable[[Asker, FindArgs], FindResult]:
+    """The skill of that name: all instances of a structure."""
+    items, kind = LISTED[task]
 
+    def find(session: Asker, args: FindArgs) -> FindResult:
+        asked = session.ask(task, Query(task=task, label=label_of(args), language=args.language))
+        target = asked.parsed.target
+        found = () if target is None else getattr(target, items)
+        return _found(session, task, args, asked, kind, [getattr(item, GEOMETRY_OF_KIND[kind]) for item in found])
 
-def segment(session: Asker, args: FindArgs) -> FindResult:
-    """Outlines."""
-    asked = session.ask("segment", Query(task="segment", label=label_of(args), language=args.language))
-    target = asked.parsed.target
-    outlines = [p.polygon_xy_px for p in target.polygons] if isinstance(target, PolygonsTarget) else []
-    return _found(session, "segment", args, asked, "polygon", outlines)
-
-
-def detect_3d(session: Asker, args: FindArgs) -> FindResult:
-    """Boxes in a volume: of its slices, which the session shows, and their positions, which it tells."""
-    asked = session.ask("detect_3d", Query(task="detect_3d", label=label_of(args), language=args.language))
-    target = asked.parsed.target
-    boxes = [b.box_xyzxyz_voxel for b in target.boxes] if isinstance(target, Boxes3DTarget) else []
-    return _found(session, "detect_3d", args, asked, "box_3d", boxes)
+    return find
 
 
 def landmark(session: Asker, args: LandmarkArgs) -> FindResult:
@@ -179,7 +168,7 @@ def _found(
     skill: str,
     args: FindArgs,
     asked: Asked,
-    kind: Literal["box", "point", "polygon", "box_3d"],
+    kind: FoundKind,
     places: Sequence[tuple[Any, ...]],
 ) -> FindResult:
     """Regions in the order of the text; where a number was asked for, no more than that."""
@@ -194,10 +183,7 @@ def _found(
 
 
 FINDING: dict[str, Callable[[Any, Any], BaseModel]] = {
+    **{task: finding(task) for task in LISTED},
     "count": count,
-    "detect": detect,
-    "point": point,
-    "segment": segment,
-    "detect_3d": detect_3d,
     "landmark": landmark,
 }
