@@ -9,6 +9,7 @@ from fiducial.agent import phrases
 from fiducial.agent.ladder import find, finder
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.skills.base import ClassifyArgs, ClassifyResult, QuestionArgs, QuestionResult, ReportArgs, ReportResult
+from fiducial.tools.claims import claims
 from fiducial.tools.errors import InputError
 from fiducial.tools.record import Answer
 from fiducial.tools.structures import members
@@ -114,6 +115,8 @@ def ungrounded(run: Run) -> str | None:
     if run.notes.looked_for and answer.value is False:
         return None
     if intent.task == "report":
+        if run.notes.looked_for and {claim.kind for claim in claims(answer.text)} <= {"absence"}:
+            return None
         return "nothing that the report speaks of was pointed at"
     if intent.structure is None:
         return "the question names nothing that could be pointed at"

@@ -145,12 +145,26 @@ def test_a_report_agrees_with_what_is_found(asked: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("There are 5 platelets.", "gives 5 platelets"), ("A platelet of 9.0 µm is seen.", "9.0 µm")]
+    ("text", "why"),
+    [
+        ("There are 5 platelets.", "gives 5 platelets"),
+        ("A platelet of 9.0 µm is seen.", "9.0 µm"),
+        ("图像中可见5个血小板。", "gives 5 platelets"),
+        ("未见白细胞及血小板。", "no platelets"),
+        ("血小板长径为9.0µm，数量为1个。", "9.0µm"),
+        ("可见一个9.0 微米的血小板。", "9.0 微米"),
+    ],
 )
 def test_a_report_that_is_contradicted_says_by_what(asked: Any, text: str, why: str) -> None:
     record = asked("Write a report", "0.0002 mm/px", report=reported(text), detect=boxes(*grid(1)))
     assert (status(record), codes(record)) == ("partial", ["report_contradicted"])
     assert why in record.verdict.reasons[0].detail
+
+
+@pytest.mark.parametrize("text", ["There are no platelets.", "未见血小板。"])
+def test_a_report_of_absences_rests_on_having_looked(asked: Any, text: str) -> None:
+    assert status(asked("Write a report", report=reported(text), detect=boxes())) == "answered"
+    assert status(asked("Write a report", report=reported(text), detect=boxes(*grid(1)))) == "partial"
 
 
 def test_a_report_of_nothing_that_is_known_is_ungrounded(asked: Any) -> None:

@@ -305,3 +305,28 @@ def test_a_number_is_read_whole() -> None:
     assert claims("There are 12. 5 are at the top.")[:2] == (Claim("number", None, 12), Claim("number", None, 5))
     record = record_of(Intent(task="count", structure="platelet"), [], 12)
     assert contradictions("There are 12.5.", record) and not contradictions("There are 12.", record)
+
+
+CHINESE = {
+    "右肺可见一处肺部阴影。": {("count", "opacity", 1)},
+    "心影大小正常（心胸比0.46）。未见肺部阴影。": {("absence", "opacity", None)},
+    "有3个血小板和十二个红细胞。": {("count", "platelet", 3), ("count", "red_cell", 12)},
+    "共有二十三个细胞核": {("count", "nucleus", 23)},
+    "红细胞数量为 12 个。R1、R2是血小板。": {("count", "red_cell", 12), ("region", "R1", None), ("region", "R2", None)},
+    "图像中没有白细胞，但有血小板。": {("absence", "white_cell", None), ("presence", "platelet", None)},
+    "无明显的息肉、肝脏病灶及白细胞": {("absence", k, None) for k in ("polyp", "liver_lesion", "white_cell")},
+    "0个息肉": {("absence", "polyp", None)},
+    "息肉未见": {("absence", "polyp", None)},
+    "心脏无明显增大": set(),
+    "未见心脏增大，可见息肉": {("presence", "polyp", None)},
+    "可见0.5 mm的息肉": {("presence", "polyp", None)},
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), CHINESE.items())
+def test_claims_of_a_chinese_text(text: str, expected: set[tuple[str, str, int | None]]) -> None:
+    counted = {subject for kind, subject, _ in expected if kind == "count"}
+    implied = {("presence", subject, None) for subject in counted}
+    read = {(c.kind, c.subject, c.value) for c in claims(text)}
+    assert expected <= read
+    assert read - expected <= implied | {("presence", "platelet", None)}

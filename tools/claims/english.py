@@ -1,6 +1,6 @@
-"""What an explanation claims, read from its text.
+"""What an English text claims.
 
-A small reader of plain English, not a parser: numbers (also in words), region ids and ranges of ids, structures,
+A small reader of plain sentences, not a parser: numbers (also in words), region ids and ranges of ids, structures,
 positions of ids, what most of them do, absence, the kind of the image.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
+from fiducial.tools.claims.claim import Claim
 from fiducial.tools.structures import structures
 
 NUMBER_WORDS = [
@@ -70,29 +70,6 @@ _ADJECTIVES = "separate individual marked visible single different other"
 _LONGEST_RANGE = 500
 _DENIALS = ("none", "nothing", "neither", "absent", "not")  # of a whole clause
 _TURN = re.compile(r"\b(?:but|however|whereas|while|although|though|except)\b")
-
-ClaimKind = Literal[
-    "count",
-    "number",
-    "region",
-    "label",
-    "place",
-    "distribution",
-    "presence",
-    "absence",
-    "listed",
-    "image_kind",
-    "not_kind",
-]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim. subject: a structure, a region id, or ``region`` for regions in general; value: what is said of it."""
-
-    kind: ClaimKind
-    subject: str | None = None
-    value: float | str | None = None
 
 
 @dataclass(frozen=True)
@@ -304,12 +281,12 @@ def _adjacent(gap: str) -> bool:
     return all(word in _ADJECTIVES.split() for word in gap.split())
 
 
-def claims(text: str) -> tuple[Claim, ...]:
-    """Every claim of a text, in order."""
+def read_english(text: str) -> list[Claim]:
+    """Every claim of an English text, in order."""
     out: list[Claim] = []
     subject: str | None = None
     for sentence in re.split(r"[.!?]+(?:\s|$)", text):
         reading = _Sentence(_events(sentence), subject)
         out += reading.read()
         subject = reading.subject
-    return tuple(out)
+    return out
