@@ -32,10 +32,11 @@ from fiducial.skills.families.llava.family import load_base
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.load import embedded_folder
+from fiducial.skills.recipes.embedded import FitRecipe
 from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.embedded.dense_data import cache_all
 from fiducial.skills.training.embedded.examples import Encoded, Example, encode_all
-from fiducial.skills.training.embedded.fit import FitRecipe, TokenTrainer, collate, lora, tokenise
+from fiducial.skills.training.embedded.fit import TokenTrainer, collate, lora, tokenise
 from fiducial.skills.training.embedded.tasks import ON_IMAGES
 from fiducial.skills.training.encoding import IGNORED
 

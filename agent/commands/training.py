@@ -17,7 +17,7 @@ from fiducial.tools.errors import InputError
 if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
 
-EMBEDDED = "embedded"
+EMBEDDED, WATCH_ROWS = "embedded", 16
 Out = Annotated[Path, typer.Option(help="The folder to write to; checkpoints too.")]
 Data = Annotated[list[Path] | None, typer.Option(help="The folder that holds the data sets (bccd, hc18, …).")]
 Sets = Annotated[
@@ -83,7 +83,7 @@ def train(
     max_steps: MaxSteps = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows at once, where memory is short.")] = None,
     watch_every: WatchEvery = None,
-    watch_rows: WatchRows = 16,
+    watch_rows: WatchRows = WATCH_ROWS,
     val_split: ValSplit = None,
     activated: Activated = False,
     seed: Seed = 0,
@@ -91,15 +91,18 @@ def train(
 ) -> None:
     """Train skills on a base: one adapter for all those named, or a new base where the recipe trains everything.
 
-    With the recipe "embedded", one adapter for each skill of the embedded model. Start it with torchrun or accelerate
+    With the recipe "embedded" (or a file like it), one adapter for each skill of the embedded model. Start it with torchrun or accelerate
     launch for several processes: torchrun --nproc_per_node 2 -m fiducial.cli train …
     """
     numbers = {"max_steps": max_steps, "seed": seed, "resume": resume}
     watched = {"watch_every": watch_every, "val_split": val_split}
     others = {"negatives": negatives, "batch_size": batch_size, "activated": activated}
     with stdout_for_results():
-        if recipe == EMBEDDED:
-            _train_embedded(skills, out, base, data or [], watched | others, numbers)
+        from fiducial.skills.recipes.embedded import adapters_named
+
+        if (embedded := adapters_named(recipe)) is not None:
+            foreign = watched | others | {"watch_rows": watch_rows != WATCH_ROWS, "limit": limit}
+            _train_embedded(skills, out, base, data or [], foreign, {**numbers, "recipes": embedded})
             return
         sets = _Sets(named_sets(data or []), split, val_split, limit, negatives)
         chosen = {"batch_size": batch_size, "activated": activated, "watch_rows": watch_rows}
@@ -118,7 +121,7 @@ def _train_embedded(
 ) -> None:
     """An adapter of the embedded model for each skill. foreign: options that its recipe does not take."""
     if given := [name for name, value in foreign.items() if value]:
-        raise InputError(f"the recipe 'embedded' takes no --{given[0].replace('_', '-')}; leave it out")
+        raise InputError(f"the embedded model's recipes take no --{given[0].replace('_', '-')}; leave it out")
     from fiducial.skills.training.embedded.commands import train as run
 
     for skill in skills:
@@ -220,9 +223,11 @@ def calibrate(
 def recipes_list() -> None:
     """Print each recipe's name, the families it is for, and what it does."""
     from fiducial.skills.recipes import recipes
+    from fiducial.skills.recipes.embedded import embedded_recipes
 
-    width = max(map(len, recipes()))
-    for name, recipe in recipes().items():
+    every = {**embedded_recipes(), **recipes()}
+    width = max(map(len, every))
+    for name, recipe in every.items():
         print(f"{name:{width}}  {recipe.description} [{', '.join(recipe.families)}]")
 
 
@@ -230,8 +235,10 @@ def recipes_list() -> None:
 def recipes_show(name: Annotated[str, typer.Argument(help="The recipe's name, as recipes list prints it.")]) -> None:
     """Print a recipe: its numbers, where they are from, and which of them its source does not say."""
     from fiducial.skills.recipes import recipe_named
+    from fiducial.skills.recipes.embedded import embedded_recipes
 
-    print(recipe_named(name).model_dump_json(indent=2))
+    found = embedded_recipes()[name] if name in embedded_recipes() else recipe_named(name)
+    print(found.model_dump_json(indent=2))
 
 
 def add_training_commands(app: typer.Typer) -> None:

@@ -61,8 +61,9 @@ def tiny_adapters(tiny_base: Path) -> Path:
     import torch
     from peft import get_peft_model
 
+    from fiducial.skills.recipes.embedded import FitRecipe
     from fiducial.skills.training.embedded.commands import manifest_of
-    from fiducial.skills.training.embedded.fit import FitRecipe, lora
+    from fiducial.skills.training.embedded.fit import lora
     from fiducial.skills.training.embedded.tasks import SKILLS
     from fiducial.skills.training.networks import save_adapter
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from fiducial.skills.recipes.embedded import DenseRecipe
 from fiducial.skills.training.checkpoint import checkpoints, latest, save_checkpoint
 from fiducial.skills.training.embedded import dense
-from fiducial.skills.training.embedded.dense import DenseRecipe, train_dense
+from fiducial.skills.training.embedded.dense import train_dense
 from fiducial.skills.training.embedded.dense_data import Cached
 from fiducial.tests.skills.tiny import tiny_tower
 from fiducial.tools.errors import InputError

@@ -14,7 +14,8 @@ from fiducial.skills.datasets.sample import Object, Sample
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.families.llava.proposals import propose
 from fiducial.skills.families.llava.tower import KINDS, LABELS, TowerConfig
-from fiducial.skills.training.embedded.dense import DenseRecipe, draw, giou_loss
+from fiducial.skills.recipes.embedded import DenseRecipe
+from fiducial.skills.training.embedded.dense import draw, giou_loss
 from fiducial.skills.training.embedded.dense_data import (
     CACHE_SCALE,
     boxes_of,

@@ -11,10 +11,11 @@ import torch
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.tower import KINDS, LABELS
+from fiducial.skills.recipes.embedded import FitRecipe
 from fiducial.skills.training.embedded.base_tasks import said_words
 from fiducial.skills.training.embedded.commands import manifest_of, save_base
 from fiducial.skills.training.embedded.examples import Encoded, Example
-from fiducial.skills.training.embedded.fit import FitRecipe, collate, fit, tokenise
+from fiducial.skills.training.embedded.fit import collate, fit, tokenise
 from fiducial.skills.training.embedded.tasks import ON_IMAGES, SKILLS, draw_example
 from fiducial.skills.training.encoding import IGNORED
 from fiducial.skills.training.networks import save_adapter

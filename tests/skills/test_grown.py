@@ -20,8 +20,9 @@ from fiducial.skills.families.llava.grammar import known_lines
 from fiducial.skills.families.llava.marks import MARK_STRIDE, read_marks
 from fiducial.skills.families.llava.tower import KINDS, LABELS, Dense, Tower, TowerConfig
 from fiducial.skills.load import embedded_folder
+from fiducial.skills.recipes.embedded import DenseRecipe
 from fiducial.skills.targets import LandmarksTarget
-from fiducial.skills.training.embedded.dense import DenseRecipe, draw, grown, losses
+from fiducial.skills.training.embedded.dense import draw, grown, losses
 from fiducial.skills.training.embedded.dense_data import cache, make_batch, moved_marks
 from fiducial.skills.training.embedded.examples import encode_all
 from fiducial.skills.training.embedded.grow import columns_of, grown_model

@@ -40,8 +40,9 @@ def model(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> LlavaMode
 
     from fiducial.skills.families.llava.model import new_model
     from fiducial.skills.families.llava.tower import Tower
+    from fiducial.skills.recipes.embedded import FitRecipe
     from fiducial.skills.training.embedded.commands import manifest_of, save_base
-    from fiducial.skills.training.embedded.fit import FitRecipe, lora
+    from fiducial.skills.training.embedded.fit import lora
     from fiducial.skills.training.networks import save_adapter
     from fiducial.tests.skills.tiny import load_base
 

@@ -13,10 +13,11 @@ from fiducial.tools.claims.claim import Claim
 from fiducial.tools.words import keys_of_names
 
 _DIGITS = {"零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
-_NUMBER = r"(?<![\d.．])(?P<number>\d{1,4}(?!\d|[.．]\d)|[零一二两三四五六七八九]?十[一二三四五六七八九]?|[零一二两三四五六七八九])"
+_ONES = "[一二三四五六七八九]"
+_NUMBER = rf"(?<![\d.．])(?P<number>\d{{1,4}}(?!\d|[.．]\d)|{_ONES}?十{_ONES}?|[零两]|{_ONES})"
 _MEASURE = r"[个個枚处處颗顆例粒名条條只块塊]"
 _MODIFIER = r"(?:[^\W\da-zA-Zµ米和与及或]{0,6}的|明显|明确|任何|其他|异常|可疑|单发|多发|大|小)?"
-_DENIAL = r"(?:没有|未见到?|未发现|未检出|未检测到|未观察到|未显示|不存在|不见|无|並无|并无)"
+_DENIAL = r"(?:没有|未见到?|未发现|未检出|未检测到|未观察到|未显示|不存在|不见|无|并无)"
 _JOINED = r"(?:、|及|或者?|和|与|以及|亦)"
 _CLAUSE = re.compile(r"[，,；;。！？!?\n]|但是?|然而|不过")
 _PROPERTY = re.compile(

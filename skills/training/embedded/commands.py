@@ -19,7 +19,7 @@ from fiducial.skills.families.llava.model import new_model
 from fiducial.skills.families.llava.tokenizer import train_tokenizer
 from fiducial.skills.families.llava.tower import Tower
 from fiducial.skills.load import embedded_folder
-from fiducial.skills.training.embedded import recipes
+from fiducial.skills.recipes.embedded import AdapterRecipe, adapter_recipe, base_recipe
 from fiducial.skills.training.embedded.base_tasks import said_words
 from fiducial.skills.training.embedded.calibrate import calibrate
 from fiducial.skills.training.embedded.corpus import corpus
@@ -66,7 +66,8 @@ def pretrain(
     tower = dense_stages(root, work, max_steps, seed, start[0].model.vision_tower if start else None)
     tokenizer = tokenizer_of_the_language(seed)
     images = encoded_corpus(tower, root, work / IMAGES)
-    recipe = replace(recipes.BASE, seed=seed, steps=bounded(recipes.BASE.steps, max_steps))
+    numbers = base_recipe().grown if start else base_recipe().fresh
+    recipe = replace(numbers, seed=seed, steps=bounded(numbers.steps, max_steps))
     fresh = grown_model(*start, tower, tokenizer) if start else new_model(tower, tokenizer)
     model = fit(fresh, tokenizer, "base", images, recipe, work / "base", resume)
     save_base(model, tokenizer, out / "base")
@@ -81,8 +82,8 @@ def bounded(steps: int, max_steps: int | None) -> int:
 def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int, start: Tower | None = None) -> Tower:
     """The dense stages, each from its newest checkpoint; of a tower that grows from ``start``, all but the first."""
     tower = None if start is None else grown(start, sights())
-    items = None
-    for number, stage in enumerate(recipes.DENSE):
+    items, plan = None, base_recipe()
+    for number, stage in enumerate(plan.tower):
         if number == 0 and start is not None:
             continue
         recipe = replace(stage, seed=stage.seed + seed, steps=bounded(stage.steps, max_steps))
@@ -93,8 +94,8 @@ def dense_stages(root: Path, work: Path, max_steps: int | None, seed: int, start
             tower = Tower.from_pretrained(kept)
             continue
         if items is None:
-            phantoms = bounded(recipes.PHANTOMS, None if max_steps is None else max_steps * recipe.batch_size)
-            items = cache_all(corpus(root, "train", "fit", phantoms, recipes.DRAWN, recipes.CROPS), sights())
+            phantoms = bounded(plan.phantoms, None if max_steps is None else max_steps * recipe.batch_size)
+            items = cache_all(corpus(root, "train", "fit", phantoms, plan.drawn, plan.crops), sights())
         tower = train_dense(items, recipe, work / f"dense-{number}", tower or Tower(sights()))
         aside = work / f".tower-{number}"
         tower.save_pretrained(aside)
@@ -152,14 +153,16 @@ def train(
     max_steps: int | None = None,
     seed: int = 0,
     resume: bool = False,
+    recipes: AdapterRecipe | None = None,
 ) -> None:
-    """Train one skill's adapter on a base into ``out/SKILL``, with its manifest."""
+    """Train one skill's adapter on a base into ``out/SKILL``, with its manifest. recipes: the shipped ones for None."""
     if skill not in SKILLS:
         raise InputError(f"unknown skill '{skill}'; there is: {', '.join(SKILLS)}")
+    numbers = (recipes or adapter_recipe()).of(skill)
     root, folder = data_root(data), base_folder(base)
     model, tokenizer = load_base(folder)
     images = encoded_corpus(model.model.vision_tower, root, out / "work" / IMAGES)
-    recipe = replace(recipes.ADAPTER[skill], seed=seed, steps=bounded(recipes.ADAPTER[skill].steps, max_steps))
+    recipe = replace(numbers, seed=seed, steps=bounded(numbers.steps, max_steps))
     trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
     manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root))
     manifest.metrics.update(proposal_parity(images))

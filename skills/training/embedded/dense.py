@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,30 +21,13 @@ from torch import Tensor
 from fiducial.skills.families.llava.marks import MARK_STRIDE
 from fiducial.skills.families.llava.proposals import decode_boxes
 from fiducial.skills.families.llava.tower import Dense, Tower, TowerConfig
+from fiducial.skills.recipes.embedded import DenseRecipe
 from fiducial.skills.training.checkpoint import latest, save_checkpoint
 from fiducial.skills.training.embedded.dense_data import Batch, Cached, make_batch
 from fiducial.tools.errors import InputError
 
 SAVE_EVERY, LOG_EVERY = 250, 50
 MARK_SD_PX = 3.2  # of the landmarks' target, a little less than a cell
-
-
-@dataclass(frozen=True)
-class DenseRecipe:
-    """Numbers of the dense stage. mixture: share of a batch that each kind gets, in the order of the tower's kinds.
-
-    real: how much likelier a real image is drawn than a phantom of its kind; gentle: share of gently augmented images.
-    """
-
-    steps: int = 3000
-    batch_size: int = 16
-    learning_rate: float = 1.6e-3
-    weight_decay: float = 0.05
-    mixture: tuple[float, ...] = (0.45, 0.4, 0.15)
-    real: float = 1.0
-    gentle: float = 0.0
-    average: float = 0.995
-    seed: int = 0
 
 
 def giou_loss(predicted: Tensor, target: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast,
 
 from fiducial.skills.families.llava.model import embed
 from fiducial.skills.families.llava.prompting import prompt_ids
+from fiducial.skills.recipes.embedded import FitRecipe
 from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.embedded.examples import Encoded, Example
 from fiducial.skills.training.embedded.tasks import draw_example
@@ -24,21 +24,6 @@ from fiducial.skills.training.trainer import SkillTrainer, newest_complete
 LINEARS = (
     r".*(language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj|multi_modal_projector\.linear_[12])"
 )
-
-
-@dataclass(frozen=True)
-class FitRecipe:
-    """Numbers of one fit. rank 0 trains projector and decoder in full, which makes a base."""
-
-    steps: int
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    warmup: float = 0.05
-    weight_decay: float = 0.01
-    rank: int = 0
-    alpha: int = 32
-    dropout: float = 0.0
-    seed: int = 0
 
 
 class Drawn(Dataset[dict[str, Any]]):
