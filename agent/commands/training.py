@@ -91,8 +91,8 @@ def train(
 ) -> None:
     """Train skills on a base: one adapter for all those named, or a new base where the recipe trains everything.
 
-    With the recipe "embedded" (or a file like it), one adapter for each skill of the embedded model. Start it with torchrun or accelerate
-    launch for several processes: torchrun --nproc_per_node 2 -m fiducial.cli train …
+    With the recipe "embedded" (or a file like it), one adapter for each skill of the embedded model. Start it with
+    torchrun or accelerate launch for several processes: torchrun --nproc_per_node 2 -m fiducial.cli train …
     """
     numbers = {"max_steps": max_steps, "seed": seed, "resume": resume}
     watched = {"watch_every": watch_every, "val_split": val_split}
@@ -101,7 +101,8 @@ def train(
         from fiducial.skills.recipes.embedded import adapters_named
 
         if (embedded := adapters_named(recipe)) is not None:
-            foreign = watched | others | {"watch_rows": watch_rows != WATCH_ROWS, "limit": limit}
+            changed = {"split": split != "train", "watch_rows": watch_rows != WATCH_ROWS}
+            foreign = watched | others | changed | {"limit": limit}
             _train_embedded(skills, out, base, data or [], foreign, {**numbers, "recipes": embedded})
             return
         sets = _Sets(named_sets(data or []), split, val_split, limit, negatives)
@@ -122,6 +123,8 @@ def _train_embedded(
     """An adapter of the embedded model for each skill. foreign: options that its recipe does not take."""
     if given := [name for name, value in foreign.items() if value]:
         raise InputError(f"the embedded model's recipes take no --{given[0].replace('_', '-')}; leave it out")
+    for skill in skills:
+        numbers["recipes"].of(skill)  # what it does not train is to be refused before the first is trained
     from fiducial.skills.training.embedded.commands import train as run
 
     for skill in skills:

@@ -13,13 +13,19 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from fiducial.cli import app
 from fiducial.skills.adapters import WEIGHTS
 from fiducial.skills.families.dialects import DIALECTS
 from fiducial.skills.families.hub.model import load_network
 from fiducial.skills.families.hub.spec import HUB_SPECS
 from fiducial.skills.recipes import Recipe, read_recipe, recipe_named, recipes
+from fiducial.skills.recipes.embedded import BaseRecipe, FitRecipe, adapter_recipe, adapters_named, base_recipe
 from fiducial.skills.templates import wordings
+from fiducial.skills.training.embedded.fit import lora
+from fiducial.skills.training.embedded.sights import sights
+from fiducial.skills.training.embedded.tasks import SKILLS
 from fiducial.skills.training.networks import VISION, lora_config, trainable
 from fiducial.skills.training.run import Plan, train
 from fiducial.tests.skills.training.samples import draw, samples
@@ -175,6 +181,52 @@ def test_a_recipe_that_cannot_be_is_refused_with_its_field() -> None:
         recipe_named("medvison")
     with pytest.raises(InputError, match="cannot read"):
         recipe_named("mine.json")
+
+
+def test_the_embedded_recipes_fit_the_code() -> None:
+    assert {*adapter_recipe().skills} == {*SKILLS} <= {*registry().skills}
+    for recipe in adapter_recipe().skills.values():
+        config = lora(recipe)
+        assert (config.r, config.lora_alpha, config.lora_dropout) == (recipe.rank, recipe.alpha, recipe.dropout)
+    base = base_recipe()
+    assert {len(stage.mixture) for stage in base.tower} == {len(sights().kinds)}
+    seeds = [stage.seed for stage in base.tower]
+    assert len({*seeds}) == len(seeds), "two stages would draw the same"
+    # What the shipped weights were trained with: a base that grows takes fewer and smaller steps.
+    assert (base.fresh.steps, base.fresh.learning_rate) == (2200, 1.2e-3)
+    assert (base.grown.steps, base.grown.learning_rate) == (1400, 8e-4)
+    assert (base.tower[-1].steps, base.tower[-1].real, base.tower[-1].seed) == (900, 30.0, 15)
+
+
+def test_an_embedded_recipe_of_ones_own_is_read_and_a_bad_one_is_refused_with_its_field(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    good = {**adapter_recipe().model_dump(mode="json"), "name": "mine", "skills": {"count": {"steps": 7, "rank": 2}}}
+    path.write_text(json.dumps(good))
+    mine = adapters_named(str(path))
+    assert mine is not None
+    assert mine.of("count") == FitRecipe(steps=7, rank=2)
+    with pytest.raises(InputError, match="'mine' does not train the skill 'point'; it trains: count"):
+        mine.of("point")
+    for numbers, said in (
+        ({"steps": 0, "rank": 2}, "steps"),
+        ({"steps": 7, "rank": 2, "sped": 1}, "sped"),
+        ({"steps": 7}, "'count' needs a rank"),
+        ({"steps": 7, "rank": 2, "learning_rate": "fast"}, "learning_rate"),
+    ):
+        path.write_text(json.dumps({**good, "skills": {"count": numbers}}))
+        with pytest.raises(InputError, match=said):
+            adapters_named(str(path))
+    path.write_text("{")
+    assert adapters_named("lora") is adapters_named(str(path)) is adapters_named("missing.json") is None
+    with pytest.raises(InputError, match="fiducial pretrain"):
+        adapters_named("embedded-base")
+
+
+def test_every_recipe_is_listed_and_shown() -> None:
+    listed = CliRunner().invoke(app, ["recipes", "list"])
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["embedded", "embedded-base", *recipes()]
+    shown = CliRunner().invoke(app, ["recipes", "show", "embedded-base"])
+    assert BaseRecipe.model_validate_json(shown.stdout) == base_recipe()
 
 
 def test_a_recipe_refuses_a_family_and_a_skill_that_it_does_not_name(checkpoint: Checkpoint, tmp_path: Path) -> None:
