@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from peft import get_peft_model
-from torch import nn
 from transformers import TrainingArguments
 
 from fiducial.benchmarks.common import matched, mean, precision_recall_f1, table
@@ -30,7 +29,7 @@ from fiducial.skills.datasets.sample import Sample, held_out
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.family import load_base
 from fiducial.skills.families.llava.model import embed
-from fiducial.skills.families.llava.prompting import prompt_ids
+from fiducial.skills.families.llava.prompting import invocation_ids, prompt_ids
 from fiducial.skills.load import embedded_folder
 from fiducial.skills.recipes.embedded import FitRecipe
 from fiducial.skills.training.balance import Balancer
@@ -38,13 +37,11 @@ from fiducial.skills.training.embedded.dense_data import cache_all
 from fiducial.skills.training.embedded.examples import Encoded, Example, encode_all
 from fiducial.skills.training.embedded.fit import TokenTrainer, collate, lora, tokenise
 from fiducial.skills.training.embedded.tasks import ON_IMAGES
-from fiducial.skills.training.encoding import IGNORED
 
 CELLS = ("white_cell", "red_cell", "platelet")
 STRENGTHS = (0.0, 0.25, 0.25, 0.5, 0.5, 1.0)
 SEEDS = (0, 1, 2)
 STEPS, BATCH = 120, 16  # a task; rows a step
-LANGUAGE_ONLY = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
 MAX_NEW_TOKENS = 64
 
 
@@ -94,32 +91,12 @@ class Mixed(torch.utils.data.Dataset[dict[str, Any]]):
                 return tokenise(Example.of([(prompt, target)], image), self.tokenizer)
 
 
-class ActivatedTrainer(TokenTrainer):
-    """The adapter works from the last word of the prompt on."""
-
-    def predicted(self, model: nn.Module, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, Any]:
-        """See the base class."""
-        labels = inputs["labels"]
-        first = (labels != IGNORED).int().argmax(1)
-        offsets = (labels.shape[1] - first + 1).tolist()
-        with inner_of(model)._enable_peft_forward_hooks(alora_offsets=offsets):
-            return super().predicted(model, inputs)
-
-
-def inner_of(model: Any) -> Any:
-    """The LoRA model of a PEFT model."""
-    return model.base_model
-
-
 def trained(arm: Arm, images: Sequence[Encoded], seed: int, out: Path) -> tuple[Any, Any]:
     """The base with the arm's adapter, and the tokenizer."""
     network, tokenizer = load_base(embedded_folder() / "base")
     torch.manual_seed(seed)
     recipe = FitRecipe(STEPS * len(arm.tasks), BATCH, learning_rate=2e-3, rank=arm.rank, alpha=2 * arm.rank)
-    config = lora(replace(recipe, seed=seed))
-    if arm.activated:
-        config.target_modules = LANGUAGE_ONLY
-        config.alora_invocation_tokens = [tokenizer.sep_token_id]
+    config = lora(replace(recipe, seed=seed), invocation_ids(tokenizer) if arm.activated else None)
     network.model.vision_tower.requires_grad_(False).eval()
     model = get_peft_model(network, config)
     arguments = TrainingArguments(
@@ -129,8 +106,7 @@ def trained(arm: Arm, images: Sequence[Encoded], seed: int, out: Path) -> tuple[
         seed=seed, report_to=[], remove_unused_columns=False, disable_tqdm=True, dataloader_pin_memory=False,
         logging_steps=STEPS,
     )  # fmt: skip
-    kind = ActivatedTrainer if arm.activated else TokenTrainer
-    kind(
+    TokenTrainer(
         model=model, args=arguments, train_dataset=Mixed(arm, images, tokenizer, seed, recipe.steps * BATCH),
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id), balancer=Balancer("uniform", ("all",)),
     ).train()  # fmt: skip
@@ -142,12 +118,11 @@ def said(model: Any, tokenizer: Any, tokens: torch.Tensor, prompt: str, activate
     """The greedy text."""
     ids = torch.tensor([prompt_ids(tokenizer, prompt, len(tokens))])
     embedded = embed(model.get_base_model(), ids, tokens[None].float())
-    offsets = {"alora_offsets": [1]} if activated else {}
-    with inner_of(model)._enable_peft_forward_hooks(**offsets):
-        out = model.get_base_model().generate(
-            inputs_embeds=embedded, attention_mask=torch.ones_like(ids), max_new_tokens=MAX_NEW_TOKENS, do_sample=False,
-            pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id,
-        )  # fmt: skip
+    offsets = {"alora_offsets": [len(invocation_ids(tokenizer))]} if activated else {}
+    out = model.generate(
+        inputs_embeds=embedded, attention_mask=torch.ones_like(ids), max_new_tokens=MAX_NEW_TOKENS, do_sample=False,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, **offsets,
+    )  # fmt: skip
     gone = (tokenizer.eos_token_id, tokenizer.pad_token_id)
     return str(tokenizer.decode([i for i in out[0].tolist() if i not in gone])).strip()
 

@@ -96,14 +96,16 @@ def train(
     """
     numbers = {"max_steps": max_steps, "seed": seed, "resume": resume}
     watched = {"watch_every": watch_every, "val_split": val_split}
-    others = {"negatives": negatives, "batch_size": batch_size, "activated": activated}
+    others = {"negatives": negatives, "batch_size": batch_size}
     with stdout_for_results():
         from fiducial.skills.recipes.embedded import adapters_named
 
         if (embedded := adapters_named(recipe)) is not None:
             changed = {"split": split != "train", "watch_rows": watch_rows != WATCH_ROWS}
             foreign = watched | others | changed | {"limit": limit}
-            _train_embedded(skills, out, base, data or [], foreign, {**numbers, "recipes": embedded})
+            _train_embedded(
+                skills, out, base, data or [], foreign, {**numbers, "recipes": embedded, "activated": activated}
+            )
             return
         sets = _Sets(named_sets(data or []), split, val_split, limit, negatives)
         chosen = {"batch_size": batch_size, "activated": activated, "watch_rows": watch_rows}

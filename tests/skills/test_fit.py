@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 
+from fiducial.skills.base import AnswerArgs, SubjectArgs
 from fiducial.skills.datasets.language import closed_words
 from fiducial.skills.families.llava import dialect
+from fiducial.skills.families.llava.model import embed
+from fiducial.skills.families.llava.prompting import prompt_ids
 from fiducial.skills.families.llava.tower import KINDS, LABELS
+from fiducial.skills.load import load_model
 from fiducial.skills.recipes.embedded import FitRecipe
 from fiducial.skills.training.embedded.base_tasks import said_words
 from fiducial.skills.training.embedded.commands import manifest_of, save_base
@@ -21,11 +27,14 @@ from fiducial.skills.training.encoding import IGNORED
 from fiducial.skills.training.networks import save_adapter
 from fiducial.skills.training.trainer import newest_complete
 from fiducial.tests.skills.tiny import load_base
+from fiducial.tools.images.open_image import open_image
 from fiducial.tools.positions import PLACE_WORDS
+from fiducial.tools.record import Intent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+    from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.training.embedded.dense_data import Cached
 
 BLANK = [Encoded("other", torch.zeros(16, 128), dict.fromkeys(LABELS, ()), dict.fromkeys(LABELS, 0))]
@@ -73,6 +82,40 @@ def test_an_adapter_leaves_every_weight_of_the_base_as_it_was(
     written = sorted(path.name for path in (tmp_path / "detect").iterdir())
     assert written == ["adapter_config.json", "adapter_model.safetensors", "manifest.json"]
     assert str(tmp_path) not in (tmp_path / "detect" / "adapter_config.json").read_text()
+
+
+def test_an_activated_adapter_works_from_the_end_of_the_prompt_on_in_training_as_when_asked(
+    tiny_base: Path,
+    tiny_adapters: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    encoded: list[Encoded],
+    smear: Sample,
+    picture: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    recipe = FitRecipe(steps=2, batch_size=3, learning_rate=1e-1, warmup=0.0, rank=4)
+    trained = fit(load_base(tiny_base), tokenizer, "count", encoded, recipe, tmp_path / "work", activated=True)
+    learned = {name: value for name, value in weights(trained).items() if "lora_B" in name}
+    assert all(value.abs().sum() > 0 for value in learned.values())  # without offsets PEFT learns nothing
+    assert not any("multi_modal_projector" in name for name in learned)
+    save_adapter(trained, tmp_path / "own" / "count", manifest_of("count", tiny_base, {}, {}, activated=True))
+    shutil.copytree(tiny_adapters / "answer", tmp_path / "own" / "answer")  # a plain one, loaded before it
+    model: Any = load_model(str(tiny_base), tmp_path / "own")
+    session = model.open(open_image(picture(smear.pixels())))
+    prompt = dialect.find_prompt("count", "red_cell")
+    on, off = (one.generate("count", prompt).steps[0] for one in (session, session.with_adapter("count", None)))
+    assert float((on - off).abs().max()) > 1e-4
+    tokens = session._encoded[0].hidden_states[-1]
+    ids = torch.tensor([prompt_ids(tokenizer, prompt, tokens.shape[1])])
+    given = {"inputs_embeds": embed(trained.get_base_model(), ids, tokens), "attention_mask": torch.ones_like(ids)}  # type: ignore[operator]
+    with torch.no_grad():
+        told = trained(**given, alora_offsets=[1]).logits[0]
+        with trained.disable_adapter():  # type: ignore[operator]
+            base = trained(**given).logits[0]
+    assert torch.allclose(told[:-1], base[:-1], atol=1e-5)
+    assert torch.allclose(told[-1].softmax(-1), on, atol=1e-5)
+    assert session.perform("count", SubjectArgs(structure="red_cell")).count is not None
+    assert session.perform("answer", AnswerArgs(intent=Intent(task="kind", scope="image"))).value is not None
 
 
 @pytest.mark.parametrize(("task", "rank", "most"), [("count", 2, 5), ("base", 0, 1)])  # most looks at an image

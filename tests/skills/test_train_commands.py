@@ -94,8 +94,9 @@ def test_what_is_written_in_the_published_layouts_is_read_back(tmp_path: Path) -
     assert ellipse.semi_major_px == pytest.approx(drawn.semi_major_px, abs=0.5)
 
 
+@pytest.mark.parametrize("options", [(), ("--activated",)])
 def test_an_adapter_is_trained_loaded_and_asked(
-    tiny_base: Path, encoded: list[Encoded], tmp_path: Path, smear_file: Path
+    tiny_base: Path, encoded: list[Encoded], tmp_path: Path, smear_file: Path, options: tuple[str, ...]
 ) -> None:
     """The images are encoded already, as they are when a second skill is trained on a base."""
     out, data = tmp_path / "out", tmp_path / "data"
@@ -103,13 +104,14 @@ def test_an_adapter_is_trained_loaded_and_asked(
     (out / "work").mkdir(parents=True)
     key = key_of(load_base(tiny_base).model.vision_tower, data, "fit")
     torch.save({"key": key, "rows": [vars(image) for image in encoded]}, out / "work" / "encoded.pt")
-    done = fiducial("train", "detect", "--base", tiny_base, "--data", data, "--out", out, "--max-steps", 2)
+    done = fiducial("train", "detect", "--base", tiny_base, "--data", data, "--out", out, "--max-steps", 2, *options)
     assert done.returncode == 0, done.stderr
     manifest = json.loads((out / "detect" / "manifest.json").read_text())
     assert manifest["base_sha256"] == base_hash(tiny_base)
     assert manifest["skills"] == ["detect"]
     assert any(name.startswith("parity.") for name in manifest["metrics"])
     assert manifest["recipe"]["steps"] == 2
+    assert manifest["activated"] == bool(options)
     from fiducial.skills.base import FindArgs
     from fiducial.tools.images.open_image import open_image
 

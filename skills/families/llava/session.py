@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -174,7 +174,7 @@ class LlavaSession:
         model, tokenizer = self.model.peft, self.model.tokenizer
         tokens = self._encoded[0].hidden_states[-1] if with_image else None
         ids = torch.tensor([prompt_ids(tokenizer, prompt, 0 if tokens is None else tokens.shape[1])])
-        with torch.inference_mode(), self._adapter(skill):
+        with torch.inference_mode(), self._adapter(skill) as activated:
             embedded = embed(model.get_base_model(), ids, tokens)  # type: ignore[arg-type]
             if seed is not None:
                 torch.manual_seed(seed)
@@ -189,6 +189,7 @@ class LlavaSession:
                 output_scores=True,
                 pad_token_id=tokenizer.pad_token_id,
                 eos_token_id=tokenizer.eos_token_id,
+                **activated,
             )
         done = out.sequences[0].tolist()
         steps = torch.stack([logits[0].float() for logits in out.scores]).softmax(-1)
@@ -197,15 +198,17 @@ class LlavaSession:
         return Generated(str(tokenizer.decode(text_ids)).strip(), tuple(text_ids), tuple(probabilities), steps)
 
     @contextmanager
-    def _adapter(self, skill: str) -> Iterator[None]:
-        """The skill's adapter switched on (or none, where it was taken out for a comparison)."""
-        wanted = self.swaps.get(skill, skill)
-        if wanted is None:
-            with self.model.peft.disable_adapter():
-                yield
-            return
-        name = serving(self.model.peft.peft_config, wanted)
-        if name is None:
+    def _adapter(self, skill: str) -> Iterator[dict[str, list[int]]]:
+        """The skill's adapter switched on (or none, where it was taken out for a comparison).
+
+        For an activated one, what tells PEFT, which is given no ids, how far from the end of the prompt it works.
+        """
+        peft, wanted = self.model.peft, self.swaps.get(skill, skill)
+        name = None if wanted is None else serving(peft.peft_config, wanted)
+        if wanted is not None and name is None:
             raise InputError(f"there is no adapter for the skill '{wanted}'; train one with: fiducial train {wanted}")
-        self.model.peft.set_adapter(name)
-        yield
+        if name is not None:
+            peft.set_adapter(name)
+        tokens = getattr(peft.active_peft_config, "alora_invocation_tokens", None)
+        with nullcontext() if name is not None else peft.disable_adapter():
+            yield {"alora_offsets": [len(tokens)]} if tokens else {}

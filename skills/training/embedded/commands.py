@@ -154,6 +154,7 @@ def train(
     seed: int = 0,
     resume: bool = False,
     recipes: AdapterRecipe | None = None,
+    activated: bool = False,
 ) -> None:
     """Train one skill's adapter on a base into ``out/SKILL``, with its manifest. recipes: the shipped ones for None."""
     if skill not in SKILLS:
@@ -163,13 +164,16 @@ def train(
     model, tokenizer = load_base(folder)
     images = encoded_corpus(model.model.vision_tower, root, out / "work" / IMAGES)
     recipe = replace(numbers, seed=seed, steps=bounded(numbers.steps, max_steps))
-    trained = fit(model, tokenizer, skill, images, recipe, out / "work" / skill, resume)
-    manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root))
+    work = out / "work" / (f"{skill}-activated" if activated else skill)
+    trained = fit(model, tokenizer, skill, images, recipe, work, resume, activated)
+    manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root), activated)
     manifest.metrics.update(proposal_parity(images))
     save_adapter(trained.half(), out / skill, manifest)
 
 
-def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dict[str, str]) -> Manifest:
+def manifest_of(
+    skill: str, base: Path, recipe: dict[str, Any], data_sha256: dict[str, str], activated: bool = False
+) -> Manifest:
     """The manifest of an adapter that was trained here and now."""
     return Manifest(
         skills=(skill,),
@@ -180,4 +184,5 @@ def manifest_of(skill: str, base: Path, recipe: dict[str, Any], data_sha256: dic
         recipe=recipe,
         data_sha256=data_sha256,
         versions=library_versions(),
+        activated=activated,
     )

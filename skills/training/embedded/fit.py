@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, TaskType, get_peft_model
+from peft.tuners.lora.variants import calculate_alora_offsets
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast, TrainingArguments
 
 from fiducial.skills.families.llava.model import embed
-from fiducial.skills.families.llava.prompting import prompt_ids
+from fiducial.skills.families.llava.prompting import invocation_ids, prompt_ids
 from fiducial.skills.recipes.embedded import FitRecipe
 from fiducial.skills.training.balance import Balancer
 from fiducial.skills.training.embedded.examples import Encoded, Example
@@ -21,25 +22,33 @@ from fiducial.skills.training.embedded.tasks import draw_example
 from fiducial.skills.training.encoding import IGNORED
 from fiducial.skills.training.trainer import SkillTrainer, newest_complete
 
-LINEARS = (
-    r".*(language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj|multi_modal_projector\.linear_[12])"
-)
+DECODER = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
+LINEARS = rf"({DECODER}|.*multi_modal_projector\.linear_[12])"
 
 
 class Drawn(Dataset[dict[str, Any]]):
-    """Tokenised examples; item i is a function of seed and i."""
+    """Tokenised examples; item i is a function of seed and i. one_turn: only one of an example's turns."""
 
     def __init__(
-        self, task: str, images: Sequence[Encoded], tokenizer: PreTrainedTokenizerFast, recipe: FitRecipe
+        self,
+        task: str,
+        images: Sequence[Encoded],
+        tokenizer: PreTrainedTokenizerFast,
+        recipe: FitRecipe,
+        one_turn: bool = False,
     ) -> None:
         self.task, self.images, self.tokenizer, self.recipe = task, images, tokenizer, recipe
+        self.one_turn = one_turn
 
     def __len__(self) -> int:
         return self.recipe.steps * self.recipe.batch_size
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Ids, labels and image tokens of example ``index``."""
-        return tokenise(draw_example(self.task, self.images, self.recipe.seed, index), self.tokenizer)
+        example = draw_example(self.task, self.images, self.recipe.seed, index)
+        if self.one_turn:
+            example = Example.of([example.turns[index % len(example.turns)]], example.image)
+        return tokenise(example, self.tokenizer)
 
 
 def tokenise(example: Example, tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
@@ -77,16 +86,30 @@ class TokenTrainer(SkillTrainer):
 
     def predicted(self, model: nn.Module, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor, Any]:
         """See the base class; the model is given embeddings."""
-        inner: Any = self.accelerator.unwrap_model(model)
-        inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+        peft: Any = self.accelerator.unwrap_model(model)
+        inner = peft.get_base_model() if hasattr(peft, "get_base_model") else peft
         embedded = embed(inner, inputs["input_ids"], inputs.get("image_tokens"))
         given = {"inputs_embeds": embedded, "attention_mask": inputs["attention_mask"], "labels": inputs["labels"]}
+        if inner is not peft and peft.active_peft_config.alora_invocation_tokens:
+            # From embeddings alone PEFT cannot tell where a row's prompt ends, and would switch the adapter off.
+            given["alora_offsets"] = calculate_alora_offsets(peft.peft_config, peft.active_adapter, inputs["input_ids"])
         return super().predicted(model, given)
 
 
-def lora(recipe: FitRecipe) -> LoraConfig:
-    """LoRA on every linear layer of the projector and the decoder."""
-    return LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, target_modules=LINEARS)
+def lora(recipe: FitRecipe, activated_ids: list[int] | None = None) -> LoraConfig:
+    """LoRA on every linear layer of the projector and the decoder.
+
+    activated_ids: the tokens from which on an *activated* LoRA works, of the decoder alone, for the projector's work is
+    done by then; None for a plain one.
+    """
+    return LoraConfig(
+        r=recipe.rank,
+        lora_alpha=recipe.alpha,
+        lora_dropout=recipe.dropout,
+        target_modules=LINEARS if activated_ids is None else DECODER,
+        task_type=None if activated_ids is None else TaskType.CAUSAL_LM,
+        alora_invocation_tokens=activated_ids,
+    )
 
 
 def fit(
@@ -97,11 +120,17 @@ def fit(
     recipe: FitRecipe,
     out: Path,
     resume: bool = False,
+    activated: bool = False,
 ) -> nn.Module:
-    """Train ``base`` (projector and decoder, tower frozen) or one skill's adapter. Returns the trained (PEFT) model."""
+    """Train ``base`` (projector and decoder, tower frozen) or one skill's adapter. Returns the trained (PEFT) model.
+
+    activated: an activated LoRA. Its rows are of one turn each: a second turn's prompt would be read with the adapter
+    on, as it never is when it is asked.
+    """
     torch.manual_seed(recipe.seed)
     model.model.vision_tower.requires_grad_(False).eval()
-    trained: nn.Module = get_peft_model(model, lora(recipe)) if recipe.rank else model
+    ids = invocation_ids(tokenizer) if activated else None
+    trained: nn.Module = get_peft_model(model, lora(recipe, ids)) if recipe.rank else model
     arguments = TrainingArguments(
         output_dir=str(out),
         max_steps=recipe.steps,
@@ -123,7 +152,7 @@ def fit(
     trainer = TokenTrainer(
         model=trained,
         args=arguments,
-        train_dataset=Drawn(task, images, tokenizer, recipe),
+        train_dataset=Drawn(task, images, tokenizer, recipe, one_turn=activated),
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
         balancer=Balancer("uniform", (task,)),
     )
