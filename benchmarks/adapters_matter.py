@@ -1,7 +1,8 @@
 """Whether the adapters matter: each skill alone with its adapter, with none, and with another skill's in its place.
 
-The same base, the same images (val), the same calls, scored between 0 and 1 (see ``skill_scores.py``; understanding on
-the held-out questions): paired differences with a 95 % bootstrap interval over images.
+The same base, the same images (val of each set, phantoms of unseen seeds for what those alone taught), the same calls,
+scored between 0 and 1 (see ``skill_scores.py``; understanding on the held-out questions): paired differences with a
+95 % bootstrap interval over images. A set of which the base does not know the structures is left out, and said.
 Beside it, the whole chain and the tower's own proposals alone, thresholded on train: ``--chain`` takes what
 ``bccd_val`` wrote.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +31,29 @@ from fiducial.benchmarks.common import (
     table,
     write,
 )
+from fiducial.benchmarks.phantom_skills import FIRST_SEED, written
 from fiducial.benchmarks.questions import QUESTIONS, understood
-from fiducial.benchmarks.skill_scores import MAKERS, Trial, trials
+from fiducial.benchmarks.skill_scores import MAKERS, OF_KIND, ON_PHANTOMS, Trial, trials
 from fiducial.skills.base import UnderstandArgs
 from fiducial.tools.errors import FiducialError
 
-SKILLS = ("understand", *MAKERS)
+SKILLS = ("understand", *MAKERS, "report")
+# The real sets, and of what kinds their images are.
+SETS = {
+    "bccd": ("blood_smear",),
+    "hc18": ("head_ultrasound",),
+    "dsb2018": ("nuclei_fluorescence", "nuclei_he"),
+}
+QUESTION_SET, PHANTOM_SET, PHANTOMS = "questions", "phantoms", 20
 SETTINGS = ("on", "off", "swapped")
+Scores = dict[tuple[str, str], dict[str, list[float]]]
 THRESHOLDS = np.arange(0.05, 0.96, 0.05)
 
 
-def other_skill(skill: str) -> str:
-    """The skill whose adapter is put in the place of this one's: the next in the list."""
-    return SKILLS[(SKILLS.index(skill) + 1) % len(SKILLS)]
+def other_skill(skill: str, known: Collection[str]) -> str:
+    """The skill whose adapter is put in the place of this one's: the next in the list that the model has one for."""
+    own = [other for other in SKILLS if other in known or other == skill]
+    return own[(own.index(skill) + 1) % len(own)]
 
 
 def perform(session: Any, skill: str, trial: Trial) -> float:
@@ -58,7 +70,7 @@ def settings(session: Any, skill: str) -> dict[str, Any]:
     return {
         "on": session,
         "off": session.with_adapter(skill, None),
-        "swapped": session.with_adapter(skill, other_skill(skill)),
+        "swapped": session.with_adapter(skill, other_skill(skill, session.model.skills)),
     }
 
 
@@ -89,23 +101,49 @@ def spread(items: Sequence[Any], wanted: int | None) -> list[Any]:
     return [items[int(i)] for i in np.linspace(0, len(items) - 1, wanted)]
 
 
-def scores(model: Any, args: argparse.Namespace) -> dict[str, dict[str, list[float]]]:
-    """Skill → setting → one mean score an image (of understanding, one a question)."""
-    found: dict[str, dict[str, list[float]]] = {skill: {s: [] for s in SETTINGS} for skill in SKILLS}
-    sets = [(name, s) for name in ("bccd", "hc18") for s in spread(samples(args.data, name, "val"), args.images)]
-    for i, (name, sample) in enumerate(progress(sets, "adapters")):
-        session, size_px = open_session(model, picture(args.data, name, sample.id))
-        for skill in MAKERS:
-            calls = list(trials(skill, sample, size_px))
-            for setting, one in settings(session, skill).items() if calls else ():
-                found[skill][setting].append(mean(perform(one, skill, call) for call in calls))
-        if i == 0:
-            for setting, one in settings(session, "understand").items():
-                found["understand"][setting] = [perform(one, "understand", t) for t in question_trials()]
+def missing(model: Any, name: str) -> list[str]:
+    """The structures of a set that the model does not know."""
+    return sorted({structure for kind in SETS[name] for structure in OF_KIND[kind]} - model.structures)
+
+
+def scores(model: Any, args: argparse.Namespace) -> Scores:
+    """Set and skill → setting → one mean score an image (of understanding, one a question)."""
+    found: Scores = {}
+    session = None
+    for name in SETS:
+        if unknown := missing(model, name):
+            print(f"{name} is left out: this base does not know {', '.join(unknown)}")
+            continue
+        for sample in progress(spread(samples(args.data, name, "val", args.limit), args.images), name):
+            session, size_px = open_session(model, picture(args.data, name, sample.id))
+            for skill in MAKERS:
+                put(found, name, skill, session, list(trials(skill, sample, size_px)))
+    for skill, made, path in phantoms(model, args.limit or args.images or PHANTOMS):
+        put(found, PHANTOM_SET, skill, open_session(model, path)[0], [made])
+    if session is not None:
+        for question in question_trials()[: args.limit]:
+            put(found, QUESTION_SET, "understand", session, [question])
     return found
 
 
-def compared(found: dict[str, list[float]]) -> dict[str, Any]:
+def put(found: Scores, name: str, skill: str, session: Any, calls: Sequence[Trial]) -> None:
+    """Score some calls on one image in each setting, and keep their mean; nothing where there are none."""
+    own = found.setdefault((name, skill), {setting: [] for setting in SETTINGS}) if calls else {}
+    for setting, one in settings(session, skill).items() if calls else ():
+        own[setting].append(mean(perform(one, skill, call) for call in calls))
+
+
+def phantoms(model: Any, count: int) -> Iterator[tuple[str, Trial, Path]]:
+    """The calls on phantoms of unseen seeds, of the skills and landmarks that the model knows."""
+    known = {"report": "report" in model.skills, "landmark": bool(model.tower.config.landmarks)}
+    with tempfile.TemporaryDirectory() as folder:
+        for skill, (scenes, make) in ON_PHANTOMS.items():
+            for n in range(count if known[skill] else 0):
+                made, path = written(scenes[n % len(scenes)], FIRST_SEED + n, Path(folder))
+                yield skill, make(made), path
+
+
+def compared(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """Mean of each setting, and the paired differences with their intervals."""
     figures: dict[str, Any] = {"n": len(found["on"]), **{setting: mean(found[setting]) for setting in SETTINGS}}
     for setting in SETTINGS[1:]:
@@ -130,7 +168,7 @@ def tower_boxes(session: Any) -> dict[str, list[tuple[Any, float]]]:
     return found
 
 
-def tower_rows(model: Any, data: Path, split: str, limit: int | None) -> Iterator[dict[str, Any]]:
+def tower_rows(model: Any, data: Path, split: str, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """For each image and structure: the proposals, and the truth."""
     for sample in progress(samples(data, "bccd", split, limit), f"tower on {split}"):
         proposals = tower_boxes(open_session(model, picture(data, "bccd", sample.id))[0])
@@ -169,8 +207,9 @@ def paired_f1(chain: list[dict[str, Any]], tower: list[dict[str, Any]], draws: i
 
 def tower_alone(model: Any, args: argparse.Namespace) -> dict[str, Any]:
     """F1 and count error on val at the thresholds that are best on train, beside the chain's where it is given."""
-    train = list(tower_rows(model, args.data, "train", args.train_images))
-    val = list(tower_rows(model, args.data, "val", None))
+    train = list(tower_rows(model, args.data, "train", args.train_images or args.limit))
+    val = list(tower_rows(model, args.data, "val", args.limit))
+    seen = {r["image"] for r in val}
     chain = json.loads(args.chain.read_text(encoding="utf-8"))["rows"] if args.chain else []
     figures: dict[str, dict[str, Any]] = {}
     for structure in CELLS:
@@ -185,7 +224,7 @@ def tower_alone(model: Any, args: argparse.Namespace) -> dict[str, Any]:
             "count_threshold": float(best_count),
             "tower_count_mae": mean(abs(r["found"] - r["truth"]) for r in counted.values()),
         }
-        whole = {r["image"]: r for r in chain if r["structure"] == structure}
+        whole = {r["image"]: r for r in chain if r["structure"] == structure and r["image"] in seen}
         if whole:
             told = [r for r in whole.values() if r["said"] is not None]
             pairs = [(abs(counted[r["image"]]["found"] - r["truth"]), abs(r["said"] - r["truth"])) for r in told]
@@ -209,11 +248,14 @@ def main() -> None:
     from fiducial.skills.load import load_model
 
     model = load_model(args.base, args.adapters)
-    figures = {skill: compared(found) for skill, found in scores(model, args).items() if found["on"]}
+    figures: dict[str, dict[str, Any]] = {}
+    for (name, skill), found in scores(model, args).items():
+        figures.setdefault(name, {})[skill] = compared(found)
     columns = ("n", *SETTINGS, "on_minus_off", "on_minus_swapped")
     intervals = ("on_minus_off_interval", "on_minus_swapped_interval")
-    rows = ([skill, *(f[c] for c in columns), *(f[i] for i in intervals)] for skill, f in figures.items())
-    print(table(("skill", *columns, "95 % off", "95 % swapped"), rows))
+    every = [(name, skill, f) for name, own in figures.items() for skill, f in own.items()]
+    rows = ([name, skill, *(f[c] for c in columns), *(f[i] for i in intervals)] for name, skill, f in every)
+    print(table(("set", "skill", *columns, "95 % off", "95 % swapped"), rows))
     tower = tower_alone(model, args)
     keys = list(next(iter(tower.values())))
     print("\n" + table(("structure", *keys), ([s, *(f[k] for k in keys)] for s, f in tower.items())))

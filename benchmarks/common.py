@@ -26,7 +26,7 @@ CELLS = ("white_cell", "red_cell", "platelet")
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The arguments that every script takes."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds bccd/ and hc18/")
+    made.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder that holds bccd/, hc18/, …")
     made.add_argument("--out", type=Path, help="write the figures and every row to this JSON file")
     made.add_argument("--base", help="another base than the embedded one: a name or a folder")
     made.add_argument("--adapters", type=Path, help="another folder of adapters")
@@ -79,7 +79,7 @@ def picture(data: Path, name: str, sample_id: str) -> Path:
     """The file of a sample."""
     if name == "bccd":
         return data / "bccd" / "JPEGImages" / f"{sample_id}.jpg"
-    return data / "hc18" / "images" / sample_id
+    return data / name / "images" / sample_id
 
 
 # --- a record's outcome ----------------------------------------------------------------------------------------------

@@ -71,17 +71,21 @@ def reports(asker: Any, folder: Path, seeds: int) -> Iterator[dict[str, Any]]:
         made, path = written(scene, FIRST_SEED + n, folder)
         answer = asker.ask(path, "Write a report.").answer
         text = answer.text if answer else ""
-        spots = [o for o in made.truth.objects if o.label == "opacity"]
-        middle = np.mean([made.truth.landmarks_xy_px[k][0] for k in ("thorax_right", "thorax_left")])
-        side = "none" if not spots else "right" if spots[0].ellipse_px.center_xy_px[0] < middle else "left"
-        enlarged = made.truth.value("cardiothoracic_ratio") > ENLARGED
-        said = "none" if "no opacities" in text else next((s for s in ("right", "left") if f"the {s} lung" in text), "")
-        yield {
-            "presence": (said == "none") == (side == "none") and bool(said),
-            "side": said == side,
-            "heart": bool(text) and ("is enlarged" in text) == enlarged,
-            "text": text,
-        }
+        yield {**right_facts(text, made.truth), "text": text}
+
+
+def right_facts(text: str, truth: Any) -> dict[str, bool]:
+    """Which facts of a film's report are right: an opacity or none, its side, the heart's size."""
+    spots = [o for o in truth.objects if o.label == "opacity"]
+    middle = np.mean([truth.landmarks_xy_px[k][0] for k in ("thorax_right", "thorax_left")])
+    side = "none" if not spots else "right" if spots[0].ellipse_px.center_xy_px[0] < middle else "left"
+    enlarged = truth.value("cardiothoracic_ratio") > ENLARGED
+    said = "none" if "no opacities" in text else next((s for s in ("right", "left") if f"the {s} lung" in text), "")
+    return {
+        "presence": (said == "none") == (side == "none") and bool(said),
+        "side": said == side,
+        "heart": bool(text) and ("is enlarged" in text) == enlarged,
+    }
 
 
 def volumes(asker: Any, folder: Path, seeds: int) -> Iterator[dict[str, Any]]:

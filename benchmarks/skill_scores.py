@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
-from fiducial.benchmarks.common import box_of, matched, precision_recall_f1
+from fiducial.benchmarks.common import CELLS, box_of, matched, precision_recall_f1
 from fiducial.benchmarks.explanations import agreement
-from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, SubjectArgs
+from fiducial.benchmarks.phantom_skills import right_facts
+from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, LandmarkArgs, ReportArgs, SubjectArgs
+from fiducial.skills.datasets.phantoms import LANDMARKS
 from fiducial.tools.geometry.ellipses import ellipse_from_axes
 from fiducial.tools.geometry.matching import match_by_distance
 from fiducial.tools.record import Answer, Ellipse, ImageInfo, Intent, Record, Region, Understanding
 from fiducial.tools.structures import structures
 
-CELLS = ("white_cell", "red_cell", "platelet")
-OF_KIND = {"blood_smear": CELLS, "head_ultrasound": ("head",)}
+OF_KIND = {
+    "blood_smear": CELLS,
+    "head_ultrasound": ("head",),
+    "nuclei_fluorescence": ("nucleus",),
+    "nuclei_he": ("nucleus",),
+}
+PLACED_WITHIN_MM = 2.0  # what counts as found of a cephalogram's landmark (Wang et al., MedIA 31:63, 2016)
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def _detect(sample: Any, structure: str, _: Any) -> Iterator[Trial]:
         ]
         return precision_recall_f1(matched(found, truth), len(found), len(truth))["f1"] if result.parsed else 0.0
 
-    if sample.kind == "blood_smear":
+    if sample.kind != "head_ultrasound":
         yield Trial(FindArgs(structure=structure), score)
 
 
@@ -76,7 +84,7 @@ def _point(sample: Any, structure: str, _: Any) -> Iterator[Trial]:
         found = [r.point_xy_px for r in result.regions if r.label == structure and r.point_xy_px is not None]
         return match_by_distance(found, middles, reach).f1 if result.parsed else 0.0
 
-    if sample.kind == "blood_smear":
+    if sample.kind != "head_ultrasound":
         yield Trial(FindArgs(structure=structure), score)
 
 
@@ -142,6 +150,36 @@ def true_record(sample: Any, structure: str, size_px: tuple[int, int]) -> Record
     )
 
 
+def report_trial(made: Any) -> Trial:
+    """The report of a phantom of a chest film: the share of its facts that are right."""
+
+    def score(result: Any) -> float:
+        facts = right_facts(result.report, made.truth)
+        return sum(facts.values()) / len(facts)
+
+    return Trial(ReportArgs(), score)
+
+
+def landmarks_trial(made: Any) -> Trial:
+    """The landmarks of a phantom of a cephalogram: the share that is named and placed within 2 mm."""
+    truth = {LANDMARKS[k]: xy for k, xy in made.truth.landmarks_xy_px.items() if k in LANDMARKS}
+    scale = made.scale
+
+    def score(result: Any) -> float:
+        near = 0
+        for region in result.regions:
+            (x, y), (at_x, at_y) = region.point_xy_px, truth.get(region.label, (math.inf, math.inf))
+            near += math.hypot((x - at_x) * scale.column_mm, (y - at_y) * scale.row_mm) <= PLACED_WITHIN_MM
+        return near / len(truth)
+
+    return Trial(LandmarkArgs(structure=""), score)
+
+
+# Of the scenes that phantoms alone taught: the skill, the scenes in turn, and the one call of an image.
+ON_PHANTOMS: dict[str, tuple[tuple[str, ...], Callable[[Any], Trial]]] = {
+    "report": (("chest", "chest", "chest_clear"), report_trial),
+    "landmark": (("cephalogram",), landmarks_trial),
+}
 MAKERS: dict[str, Callable[[Any, str, tuple[int, int]], Iterator[Trial]]] = {
     "answer": _answer,
     "count": _count,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fiducial.benchmarks import bccd_val, hc18_val, questions
+from fiducial.benchmarks import hc18_val, objects_val, questions
 from fiducial.benchmarks.adapters_matter import at, paired_f1, pooled_f1
 from fiducial.benchmarks.common import (
     bootstrap,
@@ -144,7 +144,7 @@ def test_summary_of_counts_keeps_the_abstained_out_of_the_error_but_in_the_recal
         {"status": "partial", "said": 5, "truth": 5, "found": 5, "matched": 4},
         {"status": "abstained", "said": None, "truth": 4, "found": 0, "matched": 0},
     ]
-    figures = bccd_val.summary(rows, train_median=3)
+    figures = objects_val.summary(rows, train_median=3)
     assert figures["count_mae"] == 0.5
     assert figures["count_mae_answered_only"] == 1
     assert figures["count_exact"] == 0.5
