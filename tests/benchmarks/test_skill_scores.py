@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -93,3 +95,11 @@ def test_what_is_asked_of_a_set_names_structures_of_the_table(objects: Any) -> N
     titles = [objects.title(s, task) for s in objects.structures for task in objects.wordings]
     assert len({*titles}) == len(titles)
     assert all(text.format(plural="cells") != text for texts in objects.wordings.values() for text in texts)
+
+
+def test_every_measurement_that_the_documents_name_is_there() -> None:
+    root = Path(__file__).parents[2]
+    texts = [(root / name).read_text(encoding="utf-8") for name in ("docs/model-card.md", "docs/lab-notebook.md")]
+    named = {name for text in texts for name in re.findall(r"\bbenchmarks[./](\w+)", text)}
+    assert {"adapters_matter", "dsb2018_val", "experiments", "kill_training"} <= named
+    assert not [name for name in named if not (root / "benchmarks" / f"{name}.py").is_file()]
