@@ -8,7 +8,15 @@ from __future__ import annotations
 from fiducial.agent import phrases
 from fiducial.agent.ladder import find, finder
 from fiducial.agent.run import Run, StepFailedError
-from fiducial.skills.base import ClassifyArgs, ClassifyResult, QuestionArgs, QuestionResult, ReportArgs, ReportResult
+from fiducial.skills.base import (
+    ClassifyArgs,
+    ClassifyResult,
+    QuestionArgs,
+    QuestionResult,
+    ReportArgs,
+    ReportResult,
+    evidence_of,
+)
 from fiducial.tools.claims import claims
 from fiducial.tools.errors import InputError
 from fiducial.tools.record import Answer
@@ -27,14 +35,14 @@ def question(run: Run) -> str:
     said = closed(run, value)
     text = phrases.sentence(value, run.language) if intent.options else value
     run.put(answer=Answer(text=text, value=value if said is None else said, confidence=confidence))
-    return "ground" if _sure(run, confidence) else "verify"
+    return "ground" if _worth_more_than_a_guess(run) and _sure(run, confidence) else "verify"
 
 
 def _is_classification(run: Run) -> bool:
     """Whether the image as a whole is to be put into one of some classes."""
     options, structure = run.intent.options, run.intent.structure
     whole = bool(options) and structure is None and set(options) != set(phrases.yes_no(run.language))
-    return whole and "classify" in run.context.skills
+    return whole and run.free and "classify" in run.context.skills
 
 
 def _said(run: Run) -> tuple[str | None, float]:
@@ -63,6 +71,18 @@ def closed(run: Run, value: str) -> bool | None:
     """What a yes or no says; None for another answer."""
     said = {option: n == 0 for n, option in enumerate(phrases.yes_no(run.language))}
     return said.get(value) if set(run.intent.options) == set(said) else None
+
+
+def _worth_more_than_a_guess(run: Run) -> bool:
+    """Withhold an answer of a type that was measured to be no better than a guess, on images kept from training."""
+    known = evidence_of(run.context.model, "classify" if _is_classification(run) else "question")
+    if known is None or not run.policy.withhold_guesses:
+        return True
+    against = known.against(run.intent.options)
+    run.check("better_than_guessing", "fail" if against else "pass", against or known.told(run.intent.options))
+    if against:
+        run.abstain("no_better_than_guessing", against)
+    return against is None
 
 
 def _sure(run: Run, confidence: float) -> bool:

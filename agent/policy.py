@@ -58,7 +58,8 @@ LADDERS: Ladders = {
 class Policy(Part):
     """Thresholds (probabilities unless said otherwise), bounds and ladders of the controller.
 
-    question_confidence: below it an answer in free words, or a report, is withheld; size_claim_relative and
+    question_confidence: below it an answer in free words, or a report, is withheld; withhold_guesses: whether one is
+    withheld where such answers were measured to be no better than a guess; size_claim_relative and
     angle_claim_deg: how far a number that the model states may be from the one measured; volume_slices: how many of a
     volume's slices a model is shown. unconfirmed_by_decoding: structures whose count is not confirmed by decoding held
     to it; counted_by_expectation: those whose number is told best by the sum of all candidates' probabilities, on
@@ -80,6 +81,7 @@ class Policy(Part):
     count_agreement_of: dict[str, Fraction] = Field(default_factory=dict)
     same_place_iou: Fraction = 0.5
     question_confidence: Fraction = 0.4
+    withhold_guesses: bool = True
     size_claim_relative: Fraction = 0.2
     angle_claim_deg: Annotated[float, Field(ge=0, le=180, allow_inf_nan=False)] = 3.0
     volume_slices: Annotated[int, Field(ge=1, le=256)] = VOLUME_SLICES

@@ -61,6 +61,12 @@ def read(question: str) -> Intent:
     return Intent(task="question", structure=mentioned(text, language), language=language)
 
 
+def free_question(question: str) -> Intent:
+    """A question as a free one about the image as a whole: nothing but its options is told by its wording."""
+    worded = read(question)
+    return Intent(task="question", options=worded.options, language=worded.language)
+
+
 def mentioned(text: str, language: Language) -> str | None:
     """The first known structure that a text names."""
     for name, key in keys_of_names(language).items():

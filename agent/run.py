@@ -53,8 +53,8 @@ class Run:
 
     @property
     def free(self) -> bool:
-        """Whether the model answers in free words, of any structure that a question names."""
-        return "question" in self.context.skills
+        """Whether the model answers in free words, about any image and of any structure that a question names."""
+        return self.context.question_kinds is None
 
     @property
     def answer(self) -> Answer:

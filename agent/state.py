@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from pydantic import Field
 
 from fiducial.agent.policy import Policy
-from fiducial.skills.base import Model, Session, opens_volumes, skills_of
+from fiducial.skills.base import Model, Session, opens_volumes, question_kinds_of, skills_of
 from fiducial.tools.hooks import Registry
 from fiducial.tools.record import Part, Quantity, Record
 from fiducial.tools.structures import members, structures
@@ -88,6 +88,11 @@ class RunContext:
     def skills(self) -> frozenset[str]:
         """What the model performs."""
         return skills_of(self.model)
+
+    @cached_property
+    def question_kinds(self) -> frozenset[str] | None:
+        """The kinds of image of which the model answers questions in free words; None: of any."""
+        return question_kinds_of(self.model)
 
     @cached_property
     def structures(self) -> tuple[str, ...]:

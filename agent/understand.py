@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fiducial.agent import phrases
-from fiducial.agent.reading import read
+from fiducial.agent.reading import free_question, read
 from fiducial.agent.run import Run
-from fiducial.skills.base import UnderstandArgs, UnderstandResult
+from fiducial.skills.base import DomainEvidence, UnderstandArgs, UnderstandResult, evidence_of
 from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Answer, Intent, Quantity, Understanding
 from fiducial.tools.structures import UNSKILLED, structures
@@ -23,6 +25,8 @@ NEEDS = {"report": "report", "segment": "segment", "question": "question"}
 OF_ANY_IMAGE = ("question", "report", "angle", "distance")
 # Kinds of question that the rules of wording know and the built-in skills do not: there the wording is trusted.
 BY_WORDING = ("report", "angle", "distance", "segment")
+# What a model that answers free questions about some kinds of image is not asked in their place.
+NOT_FREE = ("kind", "question", *BY_WORDING)
 
 
 def understand(run: Run) -> str:
@@ -35,8 +39,9 @@ def understand(run: Run) -> str:
         return _as_worded(run, worded)
     result: UnderstandResult = run.skill("understand", UnderstandArgs(question=run.record.question))
     intent = _with_landmarks(result.intent.model_copy(update={"language": language_of(run.record.question)}))
-    if worded is not None and (_not_understood(run, result) or _unknown_structures(intent)):
-        return _as_worded(run, worded)
+    unread = _not_understood(run, result) or _unknown_structures(intent)
+    if unread and (freely := _in_free_words(run, intent, worded)) is not None:
+        return _as_worded(run, freely)
     if problem := _not_understood(run, result):
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("question_understood", "fail", problem)
@@ -62,6 +67,26 @@ def understand(run: Run) -> str:
     run.check("question_understood", "pass", f"{phrases.about(intent)}, confidence {result.confidence:.2f}")
     run.run_checks("understand")
     return "look"
+
+
+def _in_free_words(run: Run, intent: Intent, worded: Intent | None) -> Intent | None:
+    """What a model that answers in free words is asked in the place of what was not understood; None of another."""
+    if worded is None and _asks_freely(run, intent, _seen):
+        return free_question(run.record.question)
+    return worded
+
+
+def _asks_freely(run: Run, intent: Intent, look_at: Callable[[Run], DomainEvidence]) -> bool:
+    """Whether to put the question in free words, to a model that answers such questions about this kind of image."""
+    kinds, known = run.context.question_kinds, evidence_of(run.context.model, "question")
+    if not kinds or intent.task in NOT_FREE or (known and intent.language not in known.languages):
+        return False
+    return look_at(run).kind in kinds
+
+
+def _seen(run: Run) -> DomainEvidence:
+    """What the model makes of the image as a whole."""
+    return run.call("look", "skill", lambda: run.context.session.domain)
 
 
 def _as_worded(run: Run, intent: Intent) -> str:
@@ -158,9 +183,11 @@ def look(run: Run) -> str:
     if run.free and (of_any or run.intent.structure not in (None, *structures())):
         run.check("image_domain", "warn", "not judged: which kinds of image the base knows is not known")
         return "answer"
-    evidence = run.call("look", "skill", lambda: run.context.session.domain)
+    evidence = _seen(run)
     least, kind = run.policy.typicality, phrases.domain(evidence.kind)
     detail = f"most like {kind}, typicality {evidence.typicality:.3f} (least {least:g})"
+    if evidence.kind in UNSKILLED and _asks_freely(run, run.intent, lambda _: evidence):
+        _as_worded(run, free_question(run.record.question))
     nothing_known = evidence.kind in UNSKILLED and run.intent.task not in ("kind", "question")
     if evidence.kind == "other" or nothing_known or not evidence.typicality >= least:
         if run.free:  # what the guide does not know, the base may; its answer is held to what it points at

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fiducial.skills.catalogue import SKILLS
+from fiducial.skills.evidence import Evidence
 from fiducial.tools.errors import InputError
 from fiducial.tools.hooks import first_problem
 
@@ -36,7 +37,8 @@ class Manifest(BaseModel):
     hash of its weights; dialect: the family's, with its version; recipe: the numbers it was trained with; data_sha256:
     of the list of each split it was trained on; versions: of the libraries; metrics: on the split that was kept back;
     activated: whether it is an activated LoRA, which works from its invocation tokens on; parent: the hash of the
-    manifest of the adapter that training went on from, if there was one.
+    manifest of the adapter that training went on from, if there was one; evidence: what its answers in free words are
+    worth beside a guess; answers: those that an open question is answered with, free text where there are none.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -52,6 +54,8 @@ class Manifest(BaseModel):
     metrics: dict[str, float] = Field(default_factory=dict)
     activated: bool = False
     parent: str | None = None
+    evidence: Evidence | None = None
+    answers: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 from fiducial.tools.record import Answer, Intent, Language, Region
 
 if TYPE_CHECKING:
+    from fiducial.skills.evidence import Evidence
     from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
@@ -54,10 +55,12 @@ class Session(Protocol):
 class Model(Protocol):
     """A base with its adapters, loaded by a family. ``skills/load.py`` has ``load_model(base, adapters) -> Model``.
 
-    Two members may be left out, and are asked for by ``skills_of`` and ``opens_volumes`` alone:
+    Members that may be left out, and are asked for by the functions below alone:
 
     ``skills: frozenset[str]``, what it performs; without it, ``TYPED_SKILLS``. ``question`` among them says that it
     answers what is asked in free words, of any structure that a question names.
+    ``question_kinds: frozenset[str]``, of a model that answers free questions about images of these kinds alone.
+    ``evidence: Mapping[str, Evidence]``, by skill, what its answers are worth beside a guess, where it was measured.
     ``open_volume(stack: Stack) -> Session``, a session on a whole volume, whose ``detect_3d`` finds boxes in it.
     """
 
@@ -85,6 +88,20 @@ def skills_of(model: Model) -> frozenset[str]:
 def opens_volumes(model: Model) -> TypeGuard[VolumeModel]:
     """Whether a question may be put to the model about a whole volume."""
     return "detect_3d" in skills_of(model) and hasattr(model, "open_volume")
+
+
+def question_kinds_of(model: Model) -> frozenset[str] | None:
+    """The kinds of image of which a model answers questions in free words; None for one that answers them of any."""
+    if "question" not in skills_of(model):
+        return frozenset()
+    kinds: frozenset[str] | None = getattr(model, "question_kinds", None)
+    return kinds
+
+
+def evidence_of(model: Model, skill: str) -> Evidence | None:
+    """What a model's answers by a skill are worth beside a guess; None where that was not measured."""
+    found: Mapping[str, Evidence] = getattr(model, "evidence", {})
+    return found.get(skill)
 
 
 class _Typed(BaseModel):

@@ -7,7 +7,8 @@
 
 Each list holds results of that skill in the order of the calls; the last one repeats. ``skill:structure`` is looked
 up before ``skill``. ``zoomed`` holds the results on crops. A result ``{"transient_error": "why"}`` raises, and the
-controller tries again. A recording with results of ``question`` answers in free words, one with results of
+controller tries again. A recording with results of ``question`` answers in free words (with ``question_kinds``, about
+images of these kinds alone; with ``evidence``, by skill, held to what its answers are worth), one with results of
 ``detect_3d`` takes whole volumes. Use it to run the chain on the output of another program, or of a person.
 """
 
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from fiducial.skills.base import TYPED_SKILLS, DomainEvidence
+from fiducial.skills.evidence import Evidence
 from fiducial.tools.errors import InputError, TransientError
 from fiducial.tools.hooks import FamilySpec, first_problem, registry
 
@@ -51,6 +53,8 @@ class RecordingFile(BaseModel):
     domain: RecordedDomain
     results: dict[str, list[dict[str, Any]]]
     zoomed: dict[str, list[dict[str, Any]]] = Field(default_factory=dict)
+    question_kinds: frozenset[str] | None = None
+    evidence: dict[str, Evidence] = Field(default_factory=dict)
 
 
 @dataclass
@@ -111,6 +115,16 @@ class RecordingModel:
     def skills(self) -> frozenset[str]:
         """Those it holds results of, and the typed ones, whose absence it then tells."""
         return TYPED_SKILLS | {key.partition(":")[0] for key in self.recording.results}
+
+    @property
+    def question_kinds(self) -> frozenset[str] | None:
+        """The kinds of image of which it answers questions in free words; None: of any."""
+        return self.recording.question_kinds
+
+    @property
+    def evidence(self) -> Mapping[str, Evidence]:
+        """What its answers are worth beside a guess, by skill."""
+        return self.recording.evidence
 
     def open(self, image: Image) -> RecordingSession:
         """A session that starts at the first result; the image's pixels are not looked at."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,7 +166,8 @@ def test_only_the_target_is_learned(tokenizer: PreTrainedTokenizerFast, encoded:
 
 @pytest.mark.parametrize("task", [*SKILLS, "base"])
 def test_examples_are_a_function_of_seed_and_index_and_their_targets_parse(task: str, encoded: list[Encoded]) -> None:
-    images = [*encoded, *FILMS]
+    asked = replace(encoded[0], questions=(("Is it round?", "yes"), ("Where is it?", "Left side")))
+    images = [*encoded, *FILMS, asked]
     drawn = [draw_example(task, images, 0, i) for i in range(60)]
     told = [[(e.turns, id(e.image)) for e in drawn]]
     told += [[(e.turns, id(e.image)) for e in (draw_example(task, images, s, i) for i in range(60))] for s in (0, 1)]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fiducial.skills.base import Model
+    from fiducial.skills.evidence import Evidence
     from fiducial.skills.families.hub.processor import HubProcessor
     from fiducial.skills.families.hub.session import HubSession
     from fiducial.skills.families.hub.shared_prefix import SharedPrefix
@@ -68,6 +69,11 @@ class HubModel:
     def skills(self) -> frozenset[str]:
         """All of them; what a family writes only when it was trained to, where an adapter or the base itself was."""
         return (ALL_SKILLS - self.spec.trained_only) | set(self.manifests) | set(self.base_recipe.get("skills", ()))
+
+    @property
+    def evidence(self) -> dict[str, Evidence]:
+        """What the answers of each skill's adapter are worth beside a guess, where its manifest tells."""
+        return {skill: own.evidence for skill, own in self.manifests.items() if own.evidence is not None}
 
     def open(self, image: Image) -> HubSession:
         """A session on one image."""

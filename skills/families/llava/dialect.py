@@ -61,6 +61,16 @@ def parse_report(text: str) -> tuple[str, str] | None:
     return words[1], words[3]
 
 
+def question_prompt(question: str) -> str:
+    """The prompt of ``question``: the normalised question in free words."""
+    return f"question {prompt_text(question)}"
+
+
+def render_words(answer: str) -> str:
+    """An answer in free words, or an option: normalised as questions are, so that each word is spelled in one way."""
+    return prompt_text(answer)
+
+
 def render_slots(slots: Sequence[int]) -> str:
     """Slots in rising order, or ``none``."""
     return "".join(f"<r{k}>" for k in sorted(slots)) or NONE
@@ -119,11 +129,13 @@ __all__ = [
     "parse_slots",
     "presence_prompt",
     "prompt_text",
+    "question_prompt",
     "render_count",
     "render_intent",
     "render_presence",
     "render_report",
     "render_slots",
+    "render_words",
     "report_lines",
     "understand_prompt",
 ]

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fiducial.skills.adapters import load_adapters, manifest_hashes
+from fiducial.skills.adapters import load_adapters, manifest_hashes, read_manifests
 from fiducial.skills.bases import read_base_manifest
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
 from fiducial.skills.families.llava.calibration import Calibration
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+    from fiducial.skills.evidence import Evidence
     from fiducial.skills.families.llava.tower import Tower
     from fiducial.skills.stack import Stack
     from fiducial.tools.images.image import Image
 
 
 class LlavaModel:
-    """A base and its adapters in memory. Adapters are switched by name; the base is never loaded again."""
+    """A base and its adapters in memory. Adapters are switched by name; the base is never loaded again.
+
+    evidence: what the answers of a skill are worth beside a guess; answers: those that it gives to open questions.
+    """
 
     def __init__(
         self,
@@ -39,9 +43,11 @@ class LlavaModel:
         tokenizer: PreTrainedTokenizerFast,
         calibration: Calibration,
         adapter_hashes: Mapping[str, str],
+        evidence: Mapping[str, Evidence] | None = None,
+        answers: Sequence[str] = (),
     ) -> None:
         self.folder, self.peft, self.tokenizer, self.calibration = folder, peft, tokenizer, calibration
-        self.adapter_hashes = adapter_hashes
+        self.adapter_hashes, self.evidence, self.answers = adapter_hashes, evidence or {}, tuple(answers)
 
     @property
     def name(self) -> str:
@@ -82,6 +88,12 @@ class LlavaModel:
         others = {"detect_3d": config.volumes, "classify": len(config.kinds) > len(KINDS)}
         return frozenset({*self.adapter_hashes, *(skill for skill, can in others.items() if can)})
 
+    @property
+    def question_kinds(self) -> frozenset[str]:
+        """The kinds of image that its questions in free words were about; it answers those of no other."""
+        known = self.evidence.get("question")
+        return frozenset(known.kinds) if known else frozenset()
+
     def open(self, image: Image) -> LlavaSession:
         """A session on one image."""
         return LlavaSession(self, image)
@@ -114,4 +126,7 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of one library about the other, nothing that a user could mend
         peft = load_adapters(model, base, adapters, DIALECT)
-    return LlavaModel(base, peft, tokenizer, Calibration.load(base), manifest_hashes(adapters))
+    hashes, manifests = manifest_hashes(adapters), read_manifests(adapters)
+    evidence = {skill: own.evidence for skill, own in manifests.items() if own.evidence is not None}
+    answers = manifests["question"].answers if "question" in manifests else ()
+    return LlavaModel(base, peft, tokenizer, Calibration.load(base), hashes, evidence, answers)

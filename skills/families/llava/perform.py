@@ -22,6 +22,8 @@ from fiducial.skills.base import (
     FindArgs,
     FindResult,
     LandmarkArgs,
+    QuestionArgs,
+    QuestionResult,
     ReportArgs,
     ReportResult,
     SubjectArgs,
@@ -31,6 +33,7 @@ from fiducial.skills.base import (
 from fiducial.skills.citations import cited_ids
 from fiducial.skills.datasets.language import explain_prompt, report_text
 from fiducial.skills.families.llava import dialect
+from fiducial.skills.families.llava.grammar import Grammar
 from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.contradictions import Truth
@@ -261,6 +264,19 @@ def report(session: LlavaSession, args: ReportArgs) -> ReportResult:
     return ReportResult(report=text, confidence=made.confidence, parsed=True, text=made.text)
 
 
+def question(session: LlavaSession, args: QuestionArgs) -> QuestionResult:
+    """One of the options, or of the answers that are known, by each word's probability among those that go on with one.
+
+    Free text for an open question where no answers are known.
+    """
+    lines = {dialect.render_words(option): option for option in args.options or session.model.answers}
+    allowed = Grammar(session.model.tokenizer, lines).allowed if lines else None
+    made = session.generate("question", dialect.question_prompt(args.question), allowed=allowed)
+    value = lines.get(made.text) if lines else made.text or None
+    confidence = made.confidence if lines else made.confidence ** (1 / max(len(made.probabilities), 1))
+    return QuestionResult(value=value, confidence=confidence, parsed=value is not None, text=made.text)
+
+
 def heart_ratio(session: LlavaSession) -> float | None:
     """The width of the heart over that of the thorax between the landmarks; None where they are not placed in order."""
     names, marks = session.model.tower.config.landmarks, session.marks
@@ -316,4 +332,5 @@ PERFORM: dict[str, Callable[[LlavaSession, Any], BaseModel]] = {
     "explain": explain,
     "classify": classify,
     "report": report,
+    "question": question,
 }

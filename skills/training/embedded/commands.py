@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 
 from fiducial.skills.adapters import Manifest, base_hash, library_versions
 from fiducial.skills.datasets.language import closed_words
+from fiducial.skills.datasets.sample import held_out
 from fiducial.skills.families.llava.dialect import DIALECT
 from fiducial.skills.families.llava.family import load_base, load_llava
 from fiducial.skills.families.llava.model import new_model
@@ -25,11 +26,20 @@ from fiducial.skills.training.embedded.calibrate import calibrate
 from fiducial.skills.training.embedded.corpus import corpus
 from fiducial.skills.training.embedded.dense import grown, train_dense
 from fiducial.skills.training.embedded.dense_data import cache_all
+from fiducial.skills.training.embedded.examples import Encoded
 from fiducial.skills.training.embedded.fit import fit
 from fiducial.skills.training.embedded.grow import grown_model
 from fiducial.skills.training.embedded.images import encoded_corpus, split_hashes
 from fiducial.skills.training.embedded.inclusion import tune_inclusion
 from fiducial.skills.training.embedded.parity import proposal_parity
+from fiducial.skills.training.embedded.questions import (
+    QUESTION,
+    cross_fit,
+    open_answers,
+    question_images,
+    question_samples,
+    to_fit,
+)
 from fiducial.skills.training.embedded.sights import sights
 from fiducial.skills.training.embedded.tasks import SKILLS, draw_example
 from fiducial.skills.training.networks import save_adapter
@@ -161,13 +171,24 @@ def train(
         raise InputError(f"unknown skill '{skill}'; there is: {', '.join(SKILLS)}")
     numbers = (recipes or adapter_recipe()).of(skill)
     root, folder = data_root(data), base_folder(base)
-    model, tokenizer = load_base(folder)
-    images = encoded_corpus(model.model.vision_tower, root, out / "work" / IMAGES)
     recipe = replace(numbers, seed=seed, steps=bounded(numbers.steps, max_steps))
-    work = out / "work" / (f"{skill}-activated" if activated else skill)
-    trained = fit(model, tokenizer, skill, images, recipe, work, resume, activated)
+    named = f"{skill}-activated" if activated else skill
+
+    def fitted(images: Sequence[Encoded], part: str = "") -> Any:
+        model, tokenizer = load_base(folder)
+        return fit(model, tokenizer, skill, images, recipe, out / "work" / (named + part), resume, activated)
+
+    tower = load_base(folder)[0].model.vision_tower
+    asked = question_samples(root) if skill == QUESTION else []
+    encoded = question_images(tower, asked)
+    images = to_fit(encoded) if asked else encoded_corpus(tower, root, out / "work" / IMAGES)
+    trained = fitted(images)
     manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root), activated)
     manifest.metrics.update(proposal_parity(images))
+    if asked:
+        answers = open_answers(sample for sample in asked if not held_out(sample.group))
+        evidence = cross_fit(folder, asked, encoded, fitted)
+        manifest = manifest.model_copy(update={"evidence": evidence, "answers": answers})
     save_adapter(trained.half(), out / skill, manifest)
 
 

@@ -109,8 +109,10 @@ class Batch:
     marks: Tensor
 
 
-def random_affine(rng: np.random.Generator, kind: str, config: TowerConfig, strength: float) -> np.ndarray:
-    """A 2×3 map from cache pixels to model pixels."""
+def random_affine(
+    rng: np.random.Generator, kind: str, config: TowerConfig, strength: float, mirror: bool = True
+) -> np.ndarray:
+    """A 2×3 map from cache pixels to model pixels. mirror: half of them turn left and right, or up and down, round."""
     size = np.array([config.width_px, config.height_px], float)
     turn, any_way = TURNS.get(kind, (0.5, 0.0))
     if strength > 0.5 and rng.random() < any_way:
@@ -118,7 +120,7 @@ def random_affine(rng: np.random.Generator, kind: str, config: TowerConfig, stre
     angle = rng.uniform(-turn, turn) * strength
     zoom = np.exp(rng.uniform(-0.22, 0.25) * strength) / CACHE_SCALE
     stretch = np.exp(rng.normal(0, 0.05) * strength)
-    flip = np.where(rng.random(2) < (0.5 if strength else 0.0), -1.0, 1.0)
+    flip = np.where(rng.random(2) < (0.5 if strength and mirror else 0.0), -1.0, 1.0)
     rotate = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = rotate @ np.diag(flip * zoom * np.array([stretch, 1 / stretch]))
     shift = size / 2 + rng.uniform(-0.12, 0.12, 2) * size * strength
@@ -262,7 +264,12 @@ def ellipse_targets(objects: np.ndarray, config: TowerConfig) -> dict[str, np.nd
 
 
 def make_batch(
-    items: Sequence[Cached], rng: np.random.Generator, config: TowerConfig, strength: float = 1.0, gentle: float = 0.0
+    items: Sequence[Cached],
+    rng: np.random.Generator,
+    config: TowerConfig,
+    strength: float = 1.0,
+    gentle: float = 0.0,
+    mirror: bool = True,
 ) -> Batch:
     """Augment and stack.
 
@@ -271,7 +278,7 @@ def make_batch(
     """
     strengths = np.where(rng.random(len(items)) < gentle, strength / 4, strength)
     kinds = [config.kinds[item.kind] for item in items]
-    maps = np.stack([random_affine(rng, kind, config, s) for kind, s in zip(kinds, strengths, strict=True)])
+    maps = np.stack([random_affine(rng, kind, config, s, mirror) for kind, s in zip(kinds, strengths, strict=True)])
     if strength:
         canvases, colours = with_bars(items, rng)
         pixels = jitter(warp(canvases, maps, config, colours), rng, strength)

@@ -21,13 +21,17 @@ MATCH_IOU = 0.5
 MARK_WITHIN = 0.04  # of the input's width: a landmark further off than this is not the one that is meant
 
 
+Turn = tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Encoded:
     """One (augmented) image as the decoder sees it.
 
     tokens (T, size); slots: those that name the true objects of each label; counts: the true numbers; labels: those
     that an image of its kind may show; marks: the slot of each landmark that it shows; ious: of each label, how well
-    the slots overlap their objects; report: the line that reports it, empty for an image that none is written of.
+    the slots overlap their objects; report: the line that reports it, empty for an image that none is written of;
+    questions: what is asked of it in free words, and the answers.
     """
 
     kind: str
@@ -38,9 +42,7 @@ class Encoded:
     marks: dict[str, int] = field(default_factory=dict)
     ious: dict[str, tuple[float, ...]] = field(default_factory=dict)
     report: str = ""
-
-
-Turn = tuple[str, str]
+    questions: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,15 @@ class Example:
 
 
 @torch.no_grad()
-def encode_all(tower: Tower, items: Sequence[Cached], strengths: Sequence[float], seed: int = 0) -> list[Encoded]:
-    """Encode every item once for each strength of augmentation."""
+def encode_all(
+    tower: Tower, items: Sequence[Cached], strengths: Sequence[float], seed: int = 0, mirror: bool = True
+) -> list[Encoded]:
+    """Encode every item once for each strength of augmentation, strength by strength."""
     config, out = tower.config, []
     for turn, strength in enumerate(strengths):
         for start in range(0, len(items), 16):
             chunk = items[start : start + 16]
-            batch = make_batch(chunk, np.random.default_rng([seed, turn, start]), config, strength)
+            batch = make_batch(chunk, np.random.default_rng([seed, turn, start]), config, strength, mirror=mirror)
             with torch.autocast("cpu", torch.bfloat16):
                 dense = mean_over_flips(tower, batch.pixels.contiguous(memory_format=torch.channels_last))
             result = tower.read(dense)

@@ -81,6 +81,12 @@ def report(image: Encoded, rng: random.Random) -> list[Turn]:
     return [(dialect.REPORT_PROMPT, image.report)]
 
 
+def question(image: Encoded, rng: random.Random) -> list[Turn]:
+    """One of the questions in free words; a second one, which may be its paraphrase, would give the answer away."""
+    asked, answer = rng.choice(image.questions)
+    return [(dialect.question_prompt(asked), dialect.render_words(answer))]
+
+
 ON_IMAGES: dict[str, Callable[[Encoded, random.Random], list[Turn]]] = {
     "answer": present,
     "count": count,
@@ -88,11 +94,13 @@ ON_IMAGES: dict[str, Callable[[Encoded, random.Random], list[Turn]]] = {
     "point": find("point"),
     "landmark": landmark,
     "report": report,
+    "question": question,
 }
 # What an image must have to be drawn for a skill.
 OWN: dict[str, Callable[[Encoded], bool]] = {
     "landmark": lambda image: bool(image.marks or "head" in image.labels or not image.labels),
     "report": lambda image: bool(image.report),
+    "question": lambda image: bool(image.questions),
 }
 TRIES = 2000
 ON_LANGUAGE: dict[str, Callable[[random.Random], Example]] = {"understand": understand, "explain": explain}
