@@ -2,7 +2,9 @@
 
 The same base, the same images (val of each set, phantoms of unseen seeds for what those alone taught), the same calls,
 scored between 0 and 1 (see ``skill_scores.py``; understanding on the held-out questions): paired differences with a
-95 % bootstrap interval over images. A set of which the base does not know the structures is left out, and said.
+95 % bootstrap interval over images. A set of which the base does not know the structures is left out, and said. What is
+named is named as shipped, by the decoder's reading and the tower's together, so that the tower makes up for an adapter
+that is off; ``--decoder-alone`` takes the tower's part away and shows what the adapter itself has learned.
 Beside it, the whole chain and the tower's own proposals alone, thresholded on train: ``--chain`` takes what
 ``bccd_val`` wrote.
 """
@@ -13,6 +15,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from fiducial.benchmarks.phantom_skills import FIRST_SEED, written
 from fiducial.benchmarks.questions import QUESTIONS, understood
 from fiducial.benchmarks.skill_scores import MAKERS, OF_KIND, ON_PHANTOMS, Trial, trials
 from fiducial.skills.base import UnderstandArgs
+from fiducial.skills.families.llava.inclusion import Rule
 from fiducial.tools.errors import FiducialError
 
 SKILLS = ("understand", *MAKERS, "report")
@@ -124,6 +128,12 @@ def scores(model: Any, args: argparse.Namespace) -> Scores:
         for question in question_trials()[: args.limit]:
             put(found, QUESTION_SET, "understand", session, [question])
     return found
+
+
+def without_the_tower(model: Any) -> Any:
+    """The model's calibration, but each region is named by the decoder's reading of it alone."""
+    config, alone = model.tower.config, Rule(tower=0.0, decoder=1.0)
+    return replace(model.calibration, inclusion=dict.fromkeys((*config.labels, *config.kinds), alone))
 
 
 def put(found: Scores, name: str, skill: str, session: Any, calls: Sequence[Trial]) -> None:
@@ -243,11 +253,14 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--images", type=int, help="only so many val images of each set, evenly spread")
     made.add_argument("--train-images", type=int, help="only so many train images for the tower's thresholds")
+    made.add_argument("--decoder-alone", action="store_true", help="name regions without the tower's own score of them")
     made.add_argument("--chain", type=Path, help="the JSON file that bccd_val wrote")
     args = made.parse_args()
     from fiducial.skills.load import load_model
 
-    model = load_model(args.base, args.adapters)
+    model: Any = load_model(args.base, args.adapters)
+    if args.decoder_alone:
+        model.calibration = without_the_tower(model)
     figures: dict[str, dict[str, Any]] = {}
     for (name, skill), found in scores(model, args).items():
         figures.setdefault(name, {})[skill] = compared(found)
