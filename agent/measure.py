@@ -153,6 +153,8 @@ def _measured(run: Run, region: Region) -> list[Measurement]:
     from fiducial.tools.measure_box_3d import measure_box_3d
 
     outlined = outline(run, region)
+    if outlined.status == "rejected":
+        return []
     scale = run.record.image.scale
     found = []
     for quantity in run.notes.quantities:

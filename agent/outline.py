@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fiducial.agent.run import Run, StepFailedError
 from fiducial.tools.record import Region
 from fiducial.tools.structures import structures
 
+if TYPE_CHECKING:
+    from fiducial.tools.segment.segment_in_box import Segment
+
 
 def outline(run: Run, region: Region) -> Region:
     """The region to measure: a refined outline entered as a part of ``region``, or the region itself.
 
-    The region as found stays what the answer rests on; its outline names it as its parent.
+    The region as found stays what the answer rests on; its outline names it as its parent. An outline that bled out of
+    its box is entered as rejected, and is not to be measured.
     """
     try:
         refined, clear = _refined(run, region)
@@ -23,6 +27,21 @@ def outline(run: Run, region: Region) -> Region:
     if not clear:
         run.check("outline_refined", "warn", f"{region.id} is measured as found: no clear edge")
     return run.add_regions([refined])[0] if refined else region
+
+
+def _held_to_box(run: Run, region: Region, segment: Segment) -> Region:
+    """The outline as a region, rejected where it strayed from the box that it was found in."""
+    found = segment.region(region)
+    if segment.held:
+        run.check(
+            "outline_in_box", "warn", f"{region.id}: its outline bled out of its box, and was drawn within it anew"
+        )
+    if not segment.strayed:
+        return found
+    out = f"leaves its box by {segment.beyond:.0%} of the side, and only {segment.clear:.0%} of its edge is clear"
+    run.check("outline_in_box", "fail", f"{region.id}: its outline {out}; it is not measured")
+    run.downgrade("outline_left_box", f"{region.id} is not measured, for its outline {out}")
+    return found.model_copy(update={"status": "rejected", "rejected_by": "outline_in_box"})
 
 
 def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
@@ -39,7 +58,7 @@ def _refined(run: Run, region: Region) -> tuple[Region | None, bool]:
         if segment and segment.doubtful:
             seen = f"only {segment.clear:.0%} of its edge is clear, and its size rests on that"
             run.check("outline_refined", "warn", f"{region.id}: {seen}")
-        return (segment.region(region), True) if segment else (None, False)
+        return (_held_to_box(run, region, segment), True) if segment else (None, False)
     if region.ellipse_px is not None:
         from fiducial.tools.segment.refine_ellipse import refine_ellipse
 

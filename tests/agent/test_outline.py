@@ -17,6 +17,8 @@ from fiducial.tools.segment.segment_in_box import segment_in_box
 
 WIDTH, HEIGHT = 200, 160
 EMPTY, CELL = (215, 218, 208), (178, 140, 132)
+BLED: tuple[tuple[float, float], ...] = ((100, 80), (92, 140), (156, 94), (156, 86))
+BLED_BOX = (60.0, 46.0, 120.0, 112.0)
 BOX = (64.0, 46.0, 136.0, 114.0)
 
 
@@ -31,12 +33,12 @@ def draw(*centres: tuple[float, float]) -> np.ndarray:
     return image.round().astype(np.uint8)
 
 
-def ask(folder: Path, path: Path) -> Record:
-    """The size of the red cell in ``BOX``, which is in stored pixels."""
+def ask(folder: Path, path: Path, box: tuple[float, float, float, float] = BOX) -> Record:
+    """The size of the red cell in a box, which is in stored pixels."""
     results = {
         "understand": intent("size", "red_cell"),
         "answer": said(True),
-        "detect": boxes(BOX, label="red_cell"),
+        "detect": boxes(box, label="red_cell"),
         "explain": explained("A cell is seen."),
     }
     return Asker(model=load(Recorded(folder, path).write(results))).ask(path, "How large is it?")
@@ -54,6 +56,30 @@ def test_an_outline_that_neighbours_cover_is_measured_with_a_warning(tmp_path: P
     Pillow.fromarray(draw((100, 80), *around)).save(path)
     (said_so,) = warnings(ask(tmp_path, path))
     assert said_so.startswith("R1") and "clear" in said_so
+
+
+def in_box(record: Record) -> list[str]:
+    return [c.outcome for c in record.checks if c.name == "outline_in_box"]
+
+
+def test_an_outline_that_leaves_its_box_without_a_clear_edge_is_never_measured(tmp_path: Path) -> None:
+    """A cell amid three that overlap it, and a box that misses a quarter of it."""
+    path = tmp_path / "cells.png"
+    Pillow.fromarray(draw(*BLED)).save(path)
+    record = ask(tmp_path, path, BLED_BOX)
+    assert in_box(record) == ["fail"]
+    assert record.measurements == () and record.verdict is not None and record.verdict.status != "answered"
+    assert "outline_left_box" in {reason.code for reason in record.verdict.reasons}
+    (outline,) = (r for r in record.regions if r.kind == "polygon")
+    assert (outline.status, outline.rejected_by) == ("rejected", "outline_in_box")
+
+
+def test_a_free_cell_is_followed_out_of_a_box_that_misses_a_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "cells.png"
+    Pillow.fromarray(draw((100, 80))).save(path)
+    record = ask(tmp_path, path, (80.0, 46.0, 136.0, 114.0))
+    assert in_box(record) == []
+    assert record.measurements[0].value == pytest.approx(72, rel=0.02)
 
 
 @pytest.mark.parametrize("orientation", [6, 8, 3, 5])

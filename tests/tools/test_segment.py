@@ -187,6 +187,20 @@ def test_an_outline_that_neighbours_cover_is_doubtful_and_less_certain():
     assert covered is None or (covered.doubtful and covered.sigma_px > free.sigma_px)
 
 
+def test_a_white_cell_between_red_ones_is_held_to_its_box():
+    """Annotated 201 × 217 px with room; the first try took in the red cells beside it and read 237 px."""
+    path = DATA / "bccd" / "JPEGImages" / "BloodImage_00221.jpg"
+    if not path.is_file():
+        pytest.skip("needs ../shared/data/bccd beside the repository")
+    from PIL import Image
+
+    box = (256.1, 143.0, 473.9, 350.3)
+    found = segment_in_box(np.asarray(Image.open(path).convert("RGB")), box, "white_cell")
+    assert found is not None and found.held and not found.strayed and found.beyond < 0
+    assert found.sigma_px > 5  # the two tries differ by that
+    assert np.ptp(np.array(found.polygon_xy_px), axis=0) == pytest.approx((185, 188), abs=8)
+
+
 def test_a_cell_cut_by_the_edge_is_outlined_inside_the_image():
     ellipse = cell(20, 80, 36, 34)
     found = segment_in_box(smear((ellipse, RED)), (0, 46, 56, 114), "red_cell")

@@ -75,6 +75,12 @@ class Edges:
         """(RAYS,) weight of each ray's edge: 1 where it is clear, less out of an overlap, 0 where none was found."""
         return np.where(self.clear, 1.0, np.where(self.lens, LENS_TRUST, 0.0))
 
+    def within(self, center: Floats, axes: Floats, low_xy: Floats, high_xy: Floats) -> Edges:
+        """Only the edges that lie between two corners, (2,) each; the other rays found none."""
+        points = center + self.place[:, None] * (ray_directions() @ axes.T)
+        inside = ((points >= low_xy) & (points <= high_xy)).all(axis=1)
+        return Edges(self.place, self.clear & inside, self.lens & inside)
+
 
 def ray_directions() -> Floats:
     """(RAYS, 2) points on the unit circle."""

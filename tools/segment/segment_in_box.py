@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from fiducial.tools.geometry.boxes import iou_matrix, valid_boxes
 from fiducial.tools.geometry.polygons import is_simple, polygon_area
 from fiducial.tools.record import Region
 from fiducial.tools.segment.cell_rays import LOOKS, RAYS, SMOOTH_PX, Edges, Look, find_edges, ray_directions
+from fiducial.tools.segment.leaves_box import FREE, MOST_BEYOND, beyond_box, mean_distance_px, room_around
 from fiducial.tools.segment.nucleus_in_tissue import coloured, nucleus_in_tissue
 from fiducial.tools.segment.stain import background_rgb, on_bright_ground
 
@@ -44,7 +45,8 @@ class Segment:
     """An outline in stored pixels.
 
     score: IoU of its box with the given one. clear: share of rays with a clear edge on the outline. sigma_px: one
-    standard deviation of the outline's place, from the scatter of the edges around it.
+    standard deviation of the outline's place, from the scatter of the edges around it. beyond: how far it leaves the
+    box, a share of the side. held: whether it is the second try, held to the box, for the first had bled out of it.
     """
 
     polygon_xy_px: tuple[tuple[float, float], ...]
@@ -52,6 +54,13 @@ class Segment:
     score: float
     clear: float
     sigma_px: float
+    beyond: float = 0.0
+    held: bool = False
+
+    @property
+    def strayed(self) -> bool:
+        """It leaves the box by more than the box can be off, and no clear edge explains it: it must not be measured."""
+        return self.clear < FREE and self.beyond > MOST_BEYOND
 
     @property
     def doubtful(self) -> bool:
@@ -77,7 +86,8 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
 
     rgb_u8: (height, width, 3), of dark cells on a bright ground or of bright ones on a dark ground. The box
     may be off by a tenth of its side. The outline is cut off at the image's edge. A nucleus in a coloured picture lies
-    in stained tissue, and is left to ``nucleus_in_tissue``.
+    in stained tissue, and is left to ``nucleus_in_tissue``. An outline that bled out of the box is tried once more,
+    held to it; one that is still ``strayed`` must not be measured.
     """
     height, width = rgb_u8.shape[:2]
     crop = _crop(box_xyxy_px, width, height)
@@ -98,8 +108,30 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
             found = followed
     if found is None:
         return None
-    outline = _polygon(found.center + corner, found.axes, found.curve, (width, height))
+    segment = _drawn(found, corner, box_xyxy_px, (width, height))
+    if segment is None or not segment.strayed:
+        return segment
+    low, high = room_around(box_xyxy_px, (width, height))
+    again = _settled(loss, center, axes, prior, 1, structure_key, (low - corner, high - corner))
+    return _held(segment, _drawn(again, corner, box_xyxy_px, (width, height)))
+
+
+def _drawn(
+    found: _Fit | None, corner: Floats, box_xyxy_px: Sequence[float], size_wh_px: tuple[int, int]
+) -> Segment | None:
+    """A fit in the crop as a segment of the image."""
+    if found is None:
+        return None
+    outline = _polygon(found.center + corner, found.axes, found.curve, size_wh_px)
     return _segment(outline, box_xyxy_px, found.clear, found.sigma_px)
+
+
+def _held(first: Segment, second: Segment | None) -> Segment:
+    """The second try, uncertain by what it differs from the first by too; the first where that is no better."""
+    if second is None or second.strayed:
+        return first
+    apart_px = mean_distance_px(np.array(first.polygon_xy_px), np.array(second.polygon_xy_px))
+    return replace(second, sigma_px=math.hypot(second.sigma_px, apart_px / math.sqrt(2.0)), held=True)
 
 
 @dataclass(frozen=True)
@@ -113,15 +145,26 @@ class _Fit:
     sigma_px: float
 
 
-def _settled(loss: Floats, center: Floats, axes: Floats, prior: Floats, passes: int, structure_key: str) -> _Fit | None:
+def _settled(
+    loss: Floats,
+    center: Floats,
+    axes: Floats,
+    prior: Floats,
+    passes: int,
+    structure_key: str,
+    bounds: tuple[Floats, Floats] | None = None,
+) -> _Fit | None:
     """The curve after at most so many passes at the widest spread, then one at each narrower; None without an edge.
 
     More than one pass follows a cell that the box misses a part of: each brings more of its edge within reach.
+    bounds: the lowest and highest x, y of an edge, of the crop.
     """
     spreads = [SPREADS[0]] * (passes - 1) + list(SPREADS)
     while spreads:
         spread = spreads.pop(0)
         edges = find_edges(loss, center, axes, spread, structure_key)
+        if edges is not None and bounds is not None:
+            edges = edges.within(center, axes, *bounds)
         if edges is None or edges.trust.mean() < LEAST_CLEAR:
             return None
         curve, deviation = _fit(edges, prior)
@@ -145,7 +188,7 @@ def _segment(outline: Floats, box_xyxy_px: Sequence[float], clear: float, sigma_
     if score < LEAST_IOU:
         return None
     vertices = tuple((float(x), float(y)) for x, y in outline)
-    return Segment(vertices, polygon_area(outline), score, clear, sigma_px)
+    return Segment(vertices, polygon_area(outline), score, clear, sigma_px, beyond_box(outline, box_xyxy_px))
 
 
 def _crop(box_xyxy_px: Sequence[float], width: int, height: int) -> tuple[int, int, int, int] | None:
