@@ -17,6 +17,7 @@ from fiducial.skills.base import (
     ClassifyArgs,
     ExplainArgs,
     FindArgs,
+    QuestionArgs,
     ReportArgs,
     SubjectArgs,
     UnderstandArgs,
@@ -47,6 +48,7 @@ ARGS: dict[str, Any] = {
     "landmark": FindArgs(structure="head"),
     "report": ReportArgs(),
     "classify": ClassifyArgs(options=["a blood smear", "head ultrasound", "blood_smear"]),
+    "question": QuestionArgs(question="Is there an effusion?", options=["yes", "no"]),
     "explain": ExplainArgs(
         intent=COUNT, answer=Answer(text="2", value=2, confidence=0.9), regions=[], width_px=640, height_px=480
     ),
