@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fiducial.agent.controller import be_strict, build, first_state
 from fiducial.agent.policy import Policy, load_policy
+from fiducial.agent.rows import Row, read_row
 from fiducial.agent.state import RunContext, RunState
 from fiducial.agent.volume import flattened, is_volume, reopened, stack_of
 from fiducial.skills.base import Model, opens_volumes
@@ -165,22 +166,22 @@ class Asker:
             record, image = flattened(record, stack)
         write_overlay(path, image.rgb_u8, record, image.stored_to_display)
 
-    def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
-        """Each row (``image``, ``question``, optionally ``scale``) with its record, or the error of that row alone.
+    def ask_row(self, row: Row) -> Record:
+        """The run of one row of a list. Raises InputError for one that cannot be asked, as ``ask`` does."""
+        if row.fault:
+            raise InputError(row.fault)
+        image = Path(row.image.strip())
+        return self.ask(image, row.question, row.scale, plane=row.plane, index=row.index, frame=row.frame)
 
-        The model is loaded first; if it cannot be, that is the error of them all and is raised.
+    def ask_many(self, rows: Iterable[Mapping[str, str]]) -> Iterator[tuple[Mapping[str, str], Record | FiducialError]]:
+        """Each row with its record, or the error of that row alone.
+
+        A row has ``image`` and ``question``, and optionally ``scale``, ``plane``, ``slice`` and ``frame``, as of
+        ``ask --from``. The model is loaded first; if it cannot be, that is the error of them all and is raised.
         """
         _ = self.model, self.policy
-        for row in rows:
+        for number, row in enumerate(rows, 1):
             try:
-                scale = (row.get("scale") or "").strip() or None
-                yield row, self.ask(_field(row, "image"), _field(row, "question"), scale)
+                yield row, self.ask_row(read_row(number, row, Path()))
             except FiducialError as error:
                 yield row, error
-
-
-def _field(row: Mapping[str, str], name: str) -> str:
-    value = (row.get(name) or "").strip()
-    if not value:
-        raise InputError(f"the column '{name}' is missing or empty in this row; fill it in")
-    return value

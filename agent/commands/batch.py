@@ -5,33 +5,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fiducial.agent.ask import Asker
+from fiducial.agent.rows import COLUMNS, Row, read_row
 from fiducial.tools.errors import FiducialError, InputError
-
-COLUMNS = ("image", "question")
-NUMBERS = ("slice", "frame")
-MOST_DIGITS = 10
-
-
-@dataclass(frozen=True)
-class Row:
-    """One question of a list. number: from 1, the first row below the header. fault: why it cannot be asked.
-
-    plane, index, frame: which slice of a volume, which frame, as of ``Asker.ask``.
-    """
-
-    number: int
-    image: str
-    question: str
-    scale: str | None
-    plane: str | None = None
-    index: int | None = None
-    frame: int | None = None
-    fault: str | None = None
 
 
 def read_list(path: Path, default_scale: str | None = None) -> list[Row]:
@@ -45,7 +24,7 @@ def read_list(path: Path, default_scale: str | None = None) -> list[Row]:
             reader = csv.DictReader(file, strict=True)
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
                 raise InputError(f"{path} has no column {' or '.join(missing)}; its first line must be image,question")
-            rows = [_row(number, values, path.parent, default_scale) for number, values in enumerate(reader, 1)]
+            rows = [read_row(number, values, path.parent, default_scale) for number, values in enumerate(reader, 1)]
     except OSError as error:
         raise InputError(f"cannot read the list {path}: {error.strerror}; check the path") from None
     except (UnicodeDecodeError, csv.Error) as error:
@@ -53,25 +32,6 @@ def read_list(path: Path, default_scale: str | None = None) -> list[Row]:
     if not rows:
         raise InputError(f"{path} has no row below its header; add one with an image and a question")
     return rows
-
-
-def _row(number: int, values: dict[str | None, Any], folder: Path, default_scale: str | None) -> Row:
-    cells = {name: values.get(name) or "" for name in (*COLUMNS, "scale", "plane", *NUMBERS)}
-    beside = folder / cells["image"]
-    image = str(beside) if cells["image"] and beside.exists() else cells["image"]
-    missing = [name for name in COLUMNS if not cells[name].strip()]
-    fault = f"row {number} has no {' and no '.join(missing)}; fill it in" if missing else None
-    if None in values:
-        fault = f"row {number} has more cells than the header has columns; quote a question that holds a comma"
-    numbers = {name: cells[name].strip() for name in NUMBERS}
-    for name, text in numbers.items():
-        if text and not (text.isascii() and text.isdigit() and len(text) < MOST_DIGITS):
-            fault = fault or f"row {number} has the {name} {text[:20]!r}; give a whole number from 0, or nothing"
-            numbers[name] = ""
-    index, frame = (int(text) if text else None for text in numbers.values())
-    plane = cells["plane"].strip().lower() or None
-    scale = cells["scale"].strip() or default_scale
-    return Row(number, image, cells["question"], scale, plane, index, frame, fault)
 
 
 def documents(asker: Asker, rows: list[Row], defect: Callable[[Exception], str]) -> Iterator[dict[str, Any]]:
@@ -82,10 +42,7 @@ def documents(asker: Asker, rows: list[Row], defect: Callable[[Exception], str])
     for row in rows:
         failed = {"row": row.number, "question": row.question, "image": {"path": row.image}}
         try:
-            if row.fault:
-                raise InputError(row.fault)
-            part: dict[str, Any] = {"plane": row.plane, "index": row.index, "frame": row.frame}
-            yield asker.ask(Path(row.image), row.question, row.scale, **part).document()
+            yield asker.ask_row(row).document()
         except FiducialError as error:
             yield {**failed, "error": str(error), "defect": error.exit_code != InputError.exit_code}
         except Exception as error:

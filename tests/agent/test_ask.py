@@ -78,6 +78,18 @@ def test_many_go_on_after_a_bad_row(ask: Recorded) -> None:
     assert results[3][1].image.scale.source == "user"
 
 
+def test_many_read_slice_and_frame_as_the_list_of_the_command_does(ask: Recorded) -> None:
+    rows = [
+        {"image": str(ask.picture), "question": "How many platelets?", "slice": "two"},
+        {"image": str(ask.picture), "question": "How many platelets?", "frame": "7"},
+        {"image": str(ask.picture), "question": "How many platelets?", "plane": "axial", "slice": "1"},
+    ]
+    told = [str(result) for _, result in ask.asker(THREE).ask_many(rows)]
+    assert "row 1 has the slice 'two'" in told[0]
+    assert "frame" in told[1] or "page" in told[1]
+    assert "plane" in told[2] or "slice" in told[2] or "volume" in told[2]
+
+
 def test_store_keeps_the_run(ask: Recorded, tmp_path: Path) -> None:
     store = tmp_path / "runs.db"
     record = Asker(store=store, model=load(ask.write(THREE))).ask(ask.picture, "How many platelets?")

@@ -9,6 +9,7 @@ import pytest
 from fiducial.tools.errors import InputError
 from fiducial.tools.geometry.tools import TOOLS
 from fiducial.tools.hooks import registry
+from fiducial.tools.structures import structures
 
 CIRCLE = {"center_xy_px": [100.5, 50.5], "semi_major_px": 40, "semi_minor_px": 20, "angle_deg": 0}
 SQUARE = [[0, 0], [2, 0], [2, 2], [0, 2]]
@@ -67,6 +68,15 @@ def test_results(name, arguments, expected):
     result = call(name, **arguments)
     for field, value in expected.items():
         assert result[field] == (pytest.approx(value, rel=1e-7) if isinstance(value, float | int) else value)
+
+
+def test_measure_region_knows_every_structure_of_the_table():
+    region = {"id": "R1", "label": "x", "kind": "ellipse", "ellipse_px": CIRCLE, "score": 1, "skill": "user"}
+    scale = {"row_mm": 0.0001, "column_mm": 0.0001, "source": "user"}
+    for key in (*structures(), None):
+        call("measure_region", region=region, quantity="long_axis", scale=scale, structure=key)
+    told = call("measure_region", region=region, quantity="long_axis", scale=scale, structure="nucleus")["measurement"]
+    assert told["unit"] == "µm"
 
 
 def test_measure_region_and_fit():

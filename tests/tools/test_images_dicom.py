@@ -294,3 +294,12 @@ def test_fields_that_cannot_be_used_are_named(tmp_path: Path, keyword: str, valu
     ds.add_new(tag, "UN", value.encode() + b" " * (len(value) % 2))
     with pytest.raises(InputError, match=words):
         open_image(saved(ds, tmp_path / "a.dcm"))
+
+
+def test_a_value_representation_that_does_not_exist_is_named_with_its_field(tmp_path: Path) -> None:
+    path = saved(new_dicom(GREY, "CT", NumberOfFrames=1), tmp_path / "a.dcm")
+    data = path.read_bytes()
+    assert data.count(b"\x28\x00\x08\x00IS") == 1
+    path.write_bytes(data.replace(b"\x28\x00\x08\x00IS", b"\x28\x00\x08\x00QQ"))
+    with pytest.raises(InputError, match=r"NumberOfFrames has a VR that DICOM does not have; export the file again"):
+        open_image(path)

@@ -34,6 +34,7 @@ from fiducial.tools.geometry.uncertainty import CoordinateErrors
 from fiducial.tools.hooks import ToolSpec, tool
 from fiducial.tools.measure import measure
 from fiducial.tools.record import Measurement, Quantity, Region, Scale
+from fiducial.tools.structures import structures
 
 
 @tool
@@ -182,7 +183,7 @@ def measure_region(
         Field(description="Millimetres per pixel, and their source", json_schema_extra={"unit": "mm"}),
     ] = None,
     structure: Annotated[
-        Literal["red_cell", "white_cell", "platelet", "blood_cell", "head"] | None,
+        Literal[*structures()] | None,  # type: ignore[valid-type]
         Field(description="What the region is: decides between mm and µm"),
     ] = None,
 ) -> MeasurementResult:

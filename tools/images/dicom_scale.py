@@ -41,6 +41,8 @@ def whole(dataset: Any, keyword: str, default: int = 0) -> int:
     """A whole number of the header; absent, empty or 0 is the default. Raises DecodeError for anything else."""
     try:
         value = int(dataset.get(keyword) or default)
+    except NotImplementedError:  # what pydicom says of a value representation that it does not know
+        raise DecodeError(f"its {keyword} has a VR that DICOM does not have; export the file again") from None
     except (TypeError, ValueError):
         value = -1
     if value < 0:
