@@ -2,7 +2,7 @@
 
 Each question is put to the skill with the options that its wording leaves, as ``ask`` puts it; then to ``ask``, which
 withholds what is no better than a guess. Intervals are drawn by image. The majority answer is that of the train list,
-of the question's own type.
+of the question's own type. Without an adapter that understands questions, ``ask`` is left out.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 
 from fiducial.agent.reading import free_question
 from fiducial.benchmarks.common import mean, open_asker, parser, progress, samples, status, table, write
-from fiducial.skills.base import QuestionArgs, Session
+from fiducial.skills.base import QuestionArgs, Session, skills_of
 from fiducial.skills.evidence import commonest, question_type
 from fiducial.tools.metrics.answers import same_answer, words_of_answer
 from fiducial.tools.metrics.means import group_interval
+from fiducial.tools.record import Record
 
 SET = "vqa_rad"
 MISSPELT = {"ATRIB": "ATTRIB"}
@@ -67,12 +68,19 @@ def answered(session: Session, question: str) -> str | None:
     return session.perform("question", args).value  # type: ignore[attr-defined, no-any-return]
 
 
+def told(record: Record) -> dict[str, Any]:
+    """What ``ask`` made of a question."""
+    reasons = record.verdict.reasons if record.verdict else ()
+    return {"status": status(record), "reasons": [reason.code for reason in reasons]}
+
+
 def ask_all(args: Any) -> list[dict[str, Any]]:
     """A row for each question."""
     from fiducial.tools.images.open_image import open_image
 
     asker, majority = open_asker(args), majority_of(samples(args.data, SET, "train"))
     rows: list[dict[str, Any]] = []
+    asks = "understand" in skills_of(asker.model)
     sessions: dict[str, tuple[Session, Session]] = {}
     for sample in progress(samples(args.data, SET, "val", args.limit), "vqa_rad val"):
         path: Path = args.data / SET / "images" / sample.image_name
@@ -82,7 +90,6 @@ def ask_all(args: Any) -> list[dict[str, Any]]:
             sessions[sample.image_name] = asker.model.open(image), asker.model.open(blank)
         question, truth = sample.asks[0].query.question, truth_of(sample)
         seen, unseen = (answered(session, question) for session in sessions[sample.image_name])
-        record = asker.ask(path, question)
         said = {"answer": seen, "majority": majority(sample), "blank": unseen}
         rows.append(
             {
@@ -96,8 +103,7 @@ def ask_all(args: Any) -> list[dict[str, Any]]:
                 **said,
                 **{f"{name}_right": same_answer(text, truth) for name, text in said.items()},
                 **{f"{name}_f1": token_f1(text, truth) for name, text in said.items()},
-                "status": status(record),
-                "reasons": [reason.code for reason in record.verdict.reasons] if record.verdict else [],
+                **(told(asker.ask(path, question)) if asks else {}),
             }
         )
     return rows
@@ -125,11 +131,12 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             continue
         kinds = sorted({row["type"] for row in own}, key=lambda kind: -sum(row["type"] == kind for row in own))
         figures[name] = {"all": scores(own)} | {kind: scores([r for r in own if r["type"] == kind]) for kind in kinds}
-        figures[f"{name} ask"] = {
-            "share_abstained": mean(row["status"] == "abstained" for row in own),
-            "reasons": Counter(code for row in own for code in row["reasons"]),
-            "right_of_told": mean(row["answer_right"] for row in own if row["status"] != "abstained"),
-        }
+        if "status" in own[0]:
+            figures[f"{name} ask"] = {
+                "share_abstained": mean(row["status"] == "abstained" for row in own),
+                "reasons": dict(Counter(code for row in own for code in row["reasons"])),
+                "right_of_told": mean(row["answer_right"] for row in own if row["status"] != "abstained"),
+            }
         if not wanted:
             figures["open token f1"] = {"all": scores(own, "f1")}
     return figures
