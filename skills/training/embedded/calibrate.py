@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from fiducial.skills.datasets.sample import held_out
 from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
 from fiducial.skills.families.llava.processing import pixel_values
 from fiducial.skills.training.embedded.corpus import corpus
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from fiducial.skills.datasets.sample import Sample
     from fiducial.skills.families.llava.tower import Tower
 
-PHANTOMS = 4500  # of all scenes
+PHANTOMS = 4500  # of all scenes, so that enough are kept back for a p-value below the least typicality
+FIT_PHANTOMS = 150  # of a kind, which the cloud of it is fitted to; more change nothing and take long to look at
 # On held-out smears the regions count platelets and white cells better than the count skill does, so decoding held to
 # the count claimed proves nothing and confirms nothing.
 POLICY: dict[str, Any] = {
@@ -52,24 +54,27 @@ def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> C
         base, local_files_only=True, dtype="float32"
     ).model.vision_tower
     tower.eval()
-    found: dict[tuple[str, str, bool], list[np.ndarray]] = {}
+    found: dict[tuple[str, bool, bool], list[np.ndarray]] = {}
     errors: list[float] = []
-    for part in ("fit", "calibrate"):
-        for sample in corpus(root, "train", part, phantoms=PHANTOMS, drawn=0):
-            if sample.kind == "other" or sample.kind not in tower.config.kinds:
-                continue
-            embedding, error = look(tower, sample)
-            found.setdefault((sample.kind, part, sample.real), []).append(embedding)
-            if error is not None and part == "calibrate" and sample.real:
-                errors.append(error)
+    for sample in corpus(root, "train", phantoms=PHANTOMS, drawn=0):
+        if sample.kind == "other" or sample.kind not in tower.config.kinds:
+            continue
+        held = held_out(sample.group)
+        rows = found.setdefault((sample.kind, held, sample.real), [])
+        if not held and not sample.real and len(rows) >= FIT_PHANTOMS:
+            continue
+        embedding, error = look(tower, sample)
+        rows.append(embedding)
+        if error is not None and held and sample.real:
+            errors.append(error)
     clouds, distances = {}, {}
     for kind in tower.config.kinds:
-        rows = [found.get((kind, "fit", real), []) for real in (True, False)]
-        held = [e for real in (True, False) for e in found.get((kind, "calibrate", real), [])]
-        if not held or max(map(len, rows)) < 2:
+        fitted = [found.get((kind, False, real), []) for real in (True, False)]
+        kept = [e for real in (True, False) for e in found.get((kind, True, real), [])]
+        if not kept or max(map(len, fitted)) < 2:
             continue
-        clouds[kind] = tuple(Cloud.of(own) for own in rows if len(own) > 1)
-        distances[kind] = np.sort(np.min([cloud.distance(held) for cloud in clouds[kind]], axis=0))
+        clouds[kind] = tuple(Cloud.of(own) for own in fitted if len(own) > 1)
+        distances[kind] = np.sort(np.min([cloud.distance(kept) for cloud in clouds[kind]], axis=0))
     # The 68 % quantile of the errors is one standard deviation of a normal one, and heavy tails do not blow it up.
     sigma = float(np.quantile(np.abs(errors), 0.68)) if errors else DEFAULT_HEAD_SIGMA
     calibration = Calibration(clouds, distances, sigma)
