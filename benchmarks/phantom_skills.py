@@ -14,16 +14,21 @@ from typing import Any
 import numpy as np
 
 from fiducial.benchmarks.common import open_asker, parser, progress, table, write
-from fiducial.tools.geometry.boxes import iou_matrix_3d
+from fiducial.benchmarks.truth import lesion_box
 from fiducial.tools.phantoms import SCENES
 from fiducial.tools.phantoms.phantom import Phantom
-from fiducial.tools.record import Record
+from fiducial.tools.record import Language, Record
 
 FIRST_SEED, SEEDS = 7_000_000, 20
 KIND_SCENES = tuple(scene for scene in SCENES if scene != "nuclei_unscaled")
 ANGLES = {"sna_angle": "What is the SNA angle?", "snb_angle": "What is the SNB angle?", "anb_angle": "What is ANB?"}
 VOLUMES = {"ct_lesion": "Where are the liver lesions?", "lesion_3d": "Where are the brain lesions?"}
 ENLARGED = 0.5  # cardiothoracic ratio
+# How a report says that there is no opacity, that it is on the patient's right or left, and that the heart is enlarged.
+REPORTED: dict[Language, dict[str, str]] = {
+    "en": {"none": "no opacities", "right": "the right lung", "left": "the left lung", "enlarged": "is enlarged"},
+    "zh": {"none": "未见肺部阴影", "right": "右肺", "left": "左肺", "enlarged": "心影增大"},
+}
 
 
 def written(scene: str, seed: int, folder: Path) -> tuple[Any, Path]:
@@ -74,17 +79,18 @@ def reports(asker: Any, folder: Path, seeds: int) -> Iterator[dict[str, Any]]:
         yield {**right_facts(text, made.truth), "text": text}
 
 
-def right_facts(text: str, truth: Any) -> dict[str, bool]:
+def right_facts(text: str, truth: Any, language: Language = "en") -> dict[str, bool]:
     """Which facts of a film's report are right: an opacity or none, its side, the heart's size."""
+    words = REPORTED[language]
     spots = [o for o in truth.objects if o.label == "opacity"]
     middle = np.mean([truth.landmarks_xy_px[k][0] for k in ("thorax_right", "thorax_left")])
     side = "none" if not spots else "right" if spots[0].ellipse_px.center_xy_px[0] < middle else "left"
     enlarged = truth.value("cardiothoracic_ratio") > ENLARGED
-    said = "none" if "no opacities" in text else next((s for s in ("right", "left") if f"the {s} lung" in text), "")
+    said = next((s for s in ("none", "right", "left") if words[s] in text), "")
     return {
         "presence": (said == "none") == (side == "none") and bool(said),
         "side": said == side,
-        "heart": bool(text) and ("is enlarged" in text) == enlarged,
+        "heart": bool(text) and (words["enlarged"] in text) == enlarged,
     }
 
 
@@ -93,15 +99,9 @@ def volumes(asker: Any, folder: Path, seeds: int) -> Iterator[dict[str, Any]]:
     for scene, question in VOLUMES.items():
         for n in progress(range(seeds), scene):
             made, path = written(scene, FIRST_SEED + n, folder)
-            found = [r for r in asker.ask(path, question).accepted if r.kind == "box_3d"]
-            if scene == "lesion_3d":
-                at = np.argwhere(made.beside["labels"].values)
-                truth = [*at.min(axis=0), *(at.max(axis=0) + 1)]
-                boxes = [r.box_xyzxyz_voxel for r in found]
-            else:
-                truth, boxes = made.truth.objects[0].box_xyzxyz_mm, [r.box_xyzxyz_mm for r in found if r.box_xyzxyz_mm]
-            iou = float(iou_matrix_3d(boxes, [truth]).max()) if boxes else 0.0
-            yield {"scene": scene, "found": len(found), "iou": iou}
+            record: Record = asker.ask(path, question)
+            found = sum(r.kind == "box_3d" for r in record.accepted)
+            yield {"scene": scene, "found": found, "iou": lesion_box(made).best_iou(record)}
 
 
 def main() -> None:

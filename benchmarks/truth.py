@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fiducial.benchmarks.common import picture, read_hc18_rows, samples
+from fiducial.skills.datasets.phantoms import KEYS, LANDMARKS
+from fiducial.tools.geometry.boxes import iou_matrix_3d
 from fiducial.tools.geometry.ellipses import ellipse_area, ellipse_axes, ellipse_circumference
-from fiducial.tools.record import BoxXYXY, Ellipse, Measurement
+from fiducial.tools.phantoms.phantom import Phantom, PhantomObject
+from fiducial.tools.record import BoxXYXY, BoxXYZXYZ, Ellipse, Measurement, PointXY, Record
 from fiducial.tools.structures import members
 
 # For a head the names of the field and those of geometry mean one thing.
@@ -20,21 +25,43 @@ SAME_QUANTITY = {
     "biparietal_diameter": "short_axis",
 }
 MM_OF = {"mm": 1.0, "mm²": 1.0, "µm": 1e-3, "µm²": 1e-6}
+VOLUME_KINDS = ("abdomen_ct", "head_mr")
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: the box of its part in the image, its whole outline, and whether all of it is in the image."""
+    """One object: the box of its part in the image, its whole outline, and whether all of it is in the image.
+
+    sizes: its quantities by name, in mm and mm² (pixels where the image has no scale), in place of the outline's.
+    """
 
     label: str
     box_xyxy_px: BoxXYXY
     ellipse_px: Ellipse
     whole: bool = True
+    sizes: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Box3D:
+    """A box in a volume, in the field of a region that it is to be compared with: in the world or in voxels."""
+
+    field: str
+    box_xyzxyz: BoxXYZXYZ
+
+    def best_iou(self, record: Record) -> float:
+        """The best IoU of the accepted boxes of a volume with it; 0 without one."""
+        found = [box for r in record.accepted if r.kind == "box_3d" and (box := getattr(r, self.field)) is not None]
+        return float(iou_matrix_3d(found, [self.box_xyzxyz]).max()) if found else 0.0
 
 
 @dataclass(frozen=True)
 class Truth:
-    """An image's truth. exact: the outlines are known, not inscribed in boxes; known: values given by name."""
+    """An image's truth. exact: the outlines are known, not inscribed in boxes; known: values given by name.
+
+    box_3d: of a whole volume, the box of its one lesion; made: the phantom's own truth, for what is judged on it;
+    index: the slice of a volume that the ``_px`` fields lie on, where only that one is asked about.
+    """
 
     path: Path
     kind: str
@@ -43,6 +70,10 @@ class Truth:
     column_mm: float | None = None
     exact: bool = True
     known: dict[str, float] = field(default_factory=dict)
+    landmarks_xy_px: Mapping[str, PointXY] = field(default_factory=dict)
+    box_3d: Box3D | None = None
+    made: Any = None
+    index: int | None = None
 
     def of(self, structure: str) -> list[Thing]:
         """The objects of a structure, or of all members of a group."""
@@ -50,7 +81,10 @@ class Truth:
 
     def with_pixels(self) -> Truth:
         """The same truth in pixels, the scale left out."""
-        return replace(self, row_mm=None, column_mm=None, known={})
+        if self.row_mm is None:
+            return self
+        things = [replace(t, sizes={}) for t in self.things]
+        return replace(self, things=things, row_mm=None, column_mm=None, known={})
 
     def sizes(self, structure: str, quantity: str, whole_only: bool = False) -> list[float]:
         """The quantity of each object, largest first, in mm or mm² (pixels where there is no scale)."""
@@ -58,7 +92,11 @@ class Truth:
         if quantity in self.known and len(things) == 1:
             return [self.known[quantity]]
         return sorted(
-            (size(t.ellipse_px, quantity, self.row_mm or 1.0, self.column_mm or 1.0) for t in things), reverse=True
+            (
+                t.sizes.get(quantity) or size(t.ellipse_px, quantity, self.row_mm or 1.0, self.column_mm or 1.0)
+                for t in things
+            ),
+            reverse=True,
         )
 
 
@@ -119,14 +157,63 @@ def hc18_truth(data: Path) -> dict[str, Truth]:
     return found
 
 
-def phantom_truth(scene: Any, path: Path) -> Truth:
-    """The truth of a phantom that lies at ``path``."""
-    height, width = scene.rgb_u8.shape[:2]
-    things = [
-        Thing(o.label, _clipped(o.box_xyxy_px, width, height), o.ellipse_px, o.visible_fraction > 0.999)
-        for o in scene.truth.objects
-    ]
-    return Truth(path, scene.truth.kind, things, scene.scale.row_mm, scene.scale.column_mm)
+def dsb2018_truth(data: Path) -> dict[str, Truth]:
+    """The val images of dsb2018; a nucleus whose box touches the border counts as cut. No scale."""
+    found = {}
+    for sample in samples(data, "dsb2018", "val"):
+        height, width = sample.pixels().shape[:2]
+        things = [
+            Thing(o.label, o.box_xyxy_px, inscribed(o.box_xyxy_px), _inside(o.box_xyxy_px, width, height))
+            for o in sample.objects
+        ]
+        found[sample.id] = Truth(picture(data, "dsb2018", sample.id), sample.kind, things, exact=False)
+    return found
+
+
+def phantom_truth(made: Any, path: Path, of_slice: bool = False) -> Truth:
+    """The truth of a phantom that lies at ``path``. of_slice: of a volume, that of the slice its lesion is best on."""
+    height, width = made.rgb_u8.shape[:2]
+    truth, scale = made.truth, made.scale
+    volume = truth.kind in VOLUME_KINDS
+    if not isinstance(made, Phantom):
+        things = [
+            Thing(o.label, _clipped(o.box_xyxy_px, width, height), o.ellipse_px, o.visible_fraction > 0.999)
+            for o in truth.objects
+        ]
+    else:
+        named = (o for o in truth.objects if o.label in KEYS)
+        things = [_thing(o, width, height, volume and not of_slice) for o in named]
+    return Truth(
+        path,
+        truth.kind,
+        things,
+        scale.row_mm if scale else None,
+        scale.column_mm if scale else None,
+        known={q.quantity: q.value for q in getattr(truth, "quantities", ())},
+        landmarks_xy_px={LANDMARKS.get(k, k): xy for k, xy in getattr(truth, "landmarks_xy_px", {}).items()},
+        box_3d=lesion_box(made) if volume and not of_slice else None,
+        made=truth,
+        index=truth.objects[0].slice_index if volume and of_slice else None,
+    )
+
+
+def _thing(item: PhantomObject, width_px: int, height_px: int, in_volume: bool) -> Thing:
+    """An object of a phantom. The long axis in a volume is the longest of the body, not that of a slice."""
+    sizes = {q.quantity: q.value * MM_OF.get(q.unit, 1.0) for q in item.quantities}
+    if in_volume:
+        sizes = {"long_axis": sizes["axis_1"], "short_axis": sizes["axis_3"]}
+    box = item.box_xyxy_px or (0.0, 0.0, 0.0, 0.0)
+    outline = item.ellipse_px or inscribed(box)
+    return Thing(KEYS[item.label], _clipped(box, width_px, height_px), outline, item.visible_fraction > 0.999, sizes)
+
+
+def lesion_box(made: Any) -> Box3D:
+    """The box of a volume's one lesion: in the world (mm, LPS); of an oblique volume, of its labels, in voxels."""
+    if "labels" not in made.beside:
+        return Box3D("box_xyzxyz_mm", made.truth.objects[0].box_xyzxyz_mm)
+    at = np.argwhere(made.beside["labels"].values)
+    (x0, y0, z0), (x1, y1, z1) = at.min(axis=0).tolist(), (at.max(axis=0) + 1).tolist()
+    return Box3D("box_xyzxyz_voxel", (x0, y0, z0, x1, y1, z1))
 
 
 def _inside(box: BoxXYXY, width_px: int, height_px: int) -> bool:

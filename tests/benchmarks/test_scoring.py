@@ -309,7 +309,7 @@ def test_an_unanswerable_question_is_withheld_or_answered_with_none(value: objec
 
 
 def test_the_held_out_questions_are_eighty_of_which_a_quarter_is_unanswerable() -> None:
-    rows = [json.loads(line) for line in questions.QUESTIONS.read_text(encoding="utf-8").splitlines()]
+    rows = questions.read_questions("eighty")
     assert len(rows) == len({r["id"] for r in rows}) == len({r["question"].lower() for r in rows}) == 80
     assert sum(not r["answerable"] for r in rows) == 20
     assert sum(r["image"].startswith("phantom:") for r in rows) == 40
