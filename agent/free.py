@@ -5,6 +5,8 @@ An answer without a region that it rests on says so: the verdict is then ``parti
 
 from __future__ import annotations
 
+import re
+
 from fiducial.agent import phrases
 from fiducial.agent.ladder import find, finder
 from fiducial.agent.run import Run, StepFailedError
@@ -21,6 +23,8 @@ from fiducial.tools.claims import claims
 from fiducial.tools.errors import InputError
 from fiducial.tools.record import Answer
 from fiducial.tools.structures import members
+
+PARTS = re.compile(r"[.!?;,，；;。！？\n]")  # of a report: what stands alone between its marks
 
 
 def question(run: Run) -> str:
@@ -135,9 +139,15 @@ def ungrounded(run: Run) -> str | None:
     if run.notes.looked_for and answer.value is False:
         return None
     if intent.task == "report":
-        if run.notes.looked_for and {claim.kind for claim in claims(answer.text)} <= {"absence"}:
+        if run.notes.looked_for and _denies_only(answer.text):
             return None
         return "nothing that the report speaks of was pointed at"
     if intent.structure is None:
         return "the question names nothing that could be pointed at"
     return f"no {phrases.name(intent.structure, 1)} could be pointed at"
+
+
+def _denies_only(text: str) -> bool:
+    """Whether every part of a report names a known structure, and all that it says of them is that they are absent."""
+    parts = [part for part in PARTS.split(text) if part.strip()]
+    return {claim.kind for claim in claims(text)} == {"absence"} and all(map(claims, parts))

@@ -153,6 +153,7 @@ def test_a_report_agrees_with_what_is_found(asked: Any) -> None:
         ("未见白细胞及血小板。", "no platelets"),
         ("血小板长径为9.0µm，数量为1个。", "9.0µm"),
         ("可见一个9.0 微米的血小板。", "9.0 微米"),
+        ("可见一个9.0 μm的血小板。", "9.0 μm"),  # the Greek letter
     ],
 )
 def test_a_report_that_is_contradicted_says_by_what(asked: Any, text: str, why: str) -> None:
@@ -165,6 +166,12 @@ def test_a_report_that_is_contradicted_says_by_what(asked: Any, text: str, why: 
 def test_a_report_of_absences_rests_on_having_looked(asked: Any, text: str) -> None:
     assert status(asked("Write a report", report=reported(text), detect=boxes())) == "answered"
     assert status(asked("Write a report", report=reported(text), detect=boxes(*grid(1)))) == "partial"
+
+
+@pytest.mark.parametrize("text", ["There are no platelets. There is a large pneumothorax.", "大量气胸，未见血小板。"])
+def test_a_report_of_more_than_absences_does_not_rest_on_them(asked: Any, text: str) -> None:
+    record = asked("Write a report", report=reported(text), detect=boxes())
+    assert (status(record), codes(record)) == ("partial", ["ungrounded"])
 
 
 def test_a_report_of_nothing_that_is_known_is_ungrounded(asked: Any) -> None:

@@ -330,3 +330,38 @@ def test_claims_of_a_chinese_text(text: str, expected: set[tuple[str, str, int |
     read = {(c.kind, c.subject, c.value) for c in claims(text)}
     assert expected <= read
     assert read - expected <= implied | {("presence", "platelet", None)}
+
+
+@pytest.mark.parametrize(
+    ("text", "absent", "present", "counted"),
+    [
+        ("双肺未见实变及肺部阴影。", {"opacity"}, set(), {}),
+        ("未见胸腔积液、气胸、肺部阴影。", {"opacity"}, set(), {}),
+        ("无心脏增大及肺部阴影。", {"opacity"}, set(), {}),
+        ("没有发现息肉。", {"polyp"}, set(), {}),
+        ("未见有息肉存在。", {"polyp"}, set(), {}),
+        ("血小板、白细胞均未见。", {"platelet", "white_cell"}, set(), {}),
+        ("没有血小板也没有白细胞。", {"platelet", "white_cell"}, set(), {}),
+        ("有胸水无明显肺部阴影。", {"opacity"}, set(), {}),
+        ("息肉数量：0。", {"polyp"}, set(), {}),
+        ("可见一枚无蒂息肉。", set(), {"polyp"}, {}),
+        ("可见一个无强化的肝脏病灶。", set(), {"liver_lesion"}, {"liver_lesion": 1}),
+        ("心脏不大，心脏未见增大，心脏体积增大。", set(), set(), {}),
+        ("不能除外肝脏病灶。", set(), set(), {}),
+        ("未见新增肺部阴影。", set(), set(), {}),
+        ("未见明显的红细胞聚集。", set(), set(), {}),
+        ("红细胞12个、白细胞1个", set(), {"red_cell", "white_cell"}, {"red_cell": 12, "white_cell": 1}),
+        ("白细胞计数为1,200个。", set(), {"white_cell"}, {"white_cell": 1200}),
+        ("血小板计数：150×10^9/L。", set(), {"platelet"}, {}),
+        ("肝脏病灶大约6毫米。", set(), {"liver_lesion"}, {}),
+        ("肝脏病灶：5毫米。", set(), {"liver_lesion"}, {}),
+        ("一百二十个红细胞，几十个血小板，见2~3个息肉。", set(), {"red_cell", "platelet", "polyp"}, {}),
+        ("第1个息肉，其中一枚息肉，另一个息肉，约20个息肉。", set(), {"polyp"}, {}),
+        ("T2脑部病灶呈高信号。", set(), {"brain_lesion"}, {}),
+    ],
+)
+def test_sentences_of_chinese_reports(text: str, absent: set[str], present: set[str], counted: dict[str, int]) -> None:
+    found = claims(text)
+    assert {c.subject for c in found if c.kind == "absence"} == absent
+    assert {c.subject for c in found if c.kind == "presence"} == present
+    assert {c.subject: c.value for c in found if c.kind == "count"} == counted

@@ -14,15 +14,16 @@ from fiducial.tools.record import Check, Record, Region, Scale
 from fiducial.tools.scale import per_mm
 
 STATED_WITHIN = 0.01
-# A unit's dimension, and what it is of that dimension's own unit.
+# A unit's dimension, and what it is of that dimension's own unit. Micro sign and Greek mu: both are typed.
 UNITS = {
     "µm": ("mm", 1e-3), "mm": ("mm", 1.0), "cm": ("mm", 10.0), "px": ("px", 1.0),
-    "微米": ("mm", 1e-3), "毫米": ("mm", 1.0), "厘米": ("mm", 10.0),
+    "μm": ("mm", 1e-3), "微米": ("mm", 1e-3), "毫米": ("mm", 1.0), "厘米": ("mm", 10.0),
     "µm²": ("mm²", 1e-6), "mm²": ("mm²", 1.0), "cm²": ("mm²", 100.0), "px²": ("px²", 1.0),
+    "μm²": ("mm²", 1e-6),
 }  # fmt: skip
 STATED = re.compile(
     r"(?<![±\d.,])(?<!± )(?P<number>\d+(?:\.(?P<decimals>\d+))?) ?"
-    r"(?P<unit>(?:µm|mm|cm|px)²?(?![²A-Za-z0-9_])|[微毫厘]米)"
+    r"(?P<unit>(?:[µμ]m|mm|cm|px)²?(?![²A-Za-z0-9_])|[微毫厘]米(?![²汞]))"
 )
 MARGIN = 1.25  # beyond the published range by less than this factor is unusual, by more impossible
 RATIOS = ("count", "cephalic_index")

@@ -1,7 +1,8 @@
 """What a Chinese text claims: counts, presence and absence of structures, and the regions that it cites.
 
-Read clause by clause, for a denial reaches no further than its clause and the names that are listed in it. What is said
-of a structure that is there anyway (心脏无明显增大, the heart is not enlarged) is no claim about its presence.
+Read clause by clause, for a denial reaches no further than its clause and what is listed in it, known or not. What is
+said of a structure that is there anyway (心脏无明显增大, the heart is not enlarged; 未见红细胞聚集, red cells do not
+clump) and what is left open (不能除外, not excluded) is no claim about its presence; 约, 数 and a range are no count.
 """
 
 from __future__ import annotations
@@ -14,34 +15,55 @@ from fiducial.tools.words import keys_of_names
 
 _DIGITS = {"零": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _ONES = "[一二三四五六七八九]"
-_NUMBER = rf"(?<![\d.．])(?P<number>\d{{1,4}}(?!\d|[.．]\d)|{_ONES}?十{_ONES}?|[零两]|{_ONES})"
-_MEASURE = r"[个個枚处處颗顆例粒名条條只块塊]"
-_MODIFIER = r"(?:[^\W\da-zA-Zµ米和与及或]{0,6}的|明显|明确|任何|其他|异常|可疑|单发|多发|大|小)?"
-_DENIAL = r"(?:没有|未见到?|未发现|未检出|未检测到|未观察到|未显示|不存在|不见|无|并无)"
-_JOINED = r"(?:、|及|或者?|和|与|以及|亦)"
-_CLAUSE = re.compile(r"[，,；;。！？!?\n]|但是?|然而|不过")
-_PROPERTY = re.compile(
-    r"\s*(?:影)?(?:大小|形态|位置|轮廓|边缘|密度|无|未|不|明显)*(?:增大|扩大|肿大|移位|异常|变形|受压|正常)"
+_FREE = (  # what a number is no part of: a longer number, a range, an ordinal, an estimate, some of several
+    r"(?<![\d.．,，A-Za-z一二两三四五六七八九十百千万零第另每同唯约近数几~～〜–-])"
+    r"(?<!其中)(?<![\d一二三四五六七八九十][至到])(?<!第 )"
 )
-_GONE = re.compile(r"\s*(?:不存在|未见|缺如|均无)\s*$")
-_TOTAL = re.compile(rf"\s*(?:共有?|总数[为是]?|数量[为是]?|计数[为是]?|有|[:：])\s*{_NUMBER}\s*{_MEASURE}?")
-_BEFORE = re.compile(rf"{_NUMBER}\s*{_MEASURE}?\s*{_MODIFIER}\s*$")
-_DENIED = re.compile(rf"{_DENIAL}\s*{_MODIFIER}\s*$")
-_LISTED = re.compile(rf"\s*{_JOINED}\s*{_MODIFIER}\s*$")
+_NUMBER = rf"{_FREE}(\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,4}}(?!\d|[.．]\d)|{_ONES}?十{_ONES}?|[零两]|{_ONES})"
+_MEASURE = r"(?:[個枚处處颗顆例粒名条條只块塊]|个(?!月))"
+_MODIFIER = r"(?:[^\W\da-zA-Zµ米和与及或]{0,6}的|明显|明确|任何|其他|异常|可疑|单发|多发|大|小)?"
+_LOOKED = r"(?:见到?|发现|检出|检测到|观察到|看到|探及|显示)"
+_DENIAL = rf"(?:(?:没有|未|不){_LOOKED}|没有|不存在|并?无|(?<!不能)(?<!未能)(?<!无法)(?<!不)(?:排除|除外))(?:有|存在)?"
+_OPEN = re.compile(r"(?:不能?|未能|无法)(?:完全)?(?:排除|除外)|否认")
+_JOINED = r"(?:、|及|或者?|和|与|以及|亦)"
+_OTHER = r"[^\W\d见有示现、及或和与亦]{1,10}"  # something that no table has, in a list
+_CLAUSE = re.compile(r"[，；;。！？!?\n]|,(?!\d{3}(?!\d))|但是?|然而|不过")
+_PROPERTY = re.compile(
+    r"\s*(?:影)?(?:大小|体积|形态|位置|轮廓|边缘|密度|无|未见?|不|明显|稍|略|轻度)*"
+    rf"(?:增大|扩大|肿大|移位|异常|变形|受压|正常|[大小](?=\s*(?:$|{_JOINED}|[（(])))"
+)
+_GONE = r"\s*(?:均|都)?(?:不存在|未见|未发现|未检出|缺如|无|已?消失|已切除|阴性|[（(][-－—][）)])\s*$"
+_TOTAL = re.compile(
+    rf"\s*(?:(?:总数|数量|计数|数目)\s*[为是:：]?\s*{_NUMBER}(?:\s*{_MEASURE}|(?!\s*[×xX*%a-zA-Zµμ微毫厘]))"
+    rf"|(?:共有?|有|[:：])?\s*{_NUMBER}\s*{_MEASURE})"
+)
+_BEFORE = re.compile(rf"{_NUMBER}\s*{_MEASURE}\s*{_MODIFIER}\s*$")
+_DENIED = re.compile(rf"{_DENIAL}\s*(?:{_OTHER}{_JOINED})*\s*{_MODIFIER}\s*$")
+_ATTRIBUTE = re.compile(  # of what is there: 可见一枚无蒂息肉
+    rf"(?:(?<![未不])见|有|示|发现|{_MEASURE})[^、]*无(?!明显|明确|任何|其他|异常|可疑)[^、及和与]{{1,8}}$"
+)
+_UNCLEAR = re.compile(rf"{_DENIAL}(?:(?!可见|见有|有|\d|{_MEASURE}).)*$")  # 未见新增…: nothing is said of the others
+_LISTED = re.compile(rf"\s*(?:{_OTHER})?(?:{_JOINED}{_OTHER})*{_JOINED}\s*{_MODIFIER}\s*")
+_WHOLE = re.compile(rf"\s*(?:$|{_JOINED}|[（(]|存在|征象|表现|显示|等|影|也|而|且)")  # nothing else of it is denied
 _ID = re.compile(r"(?<![A-Za-z0-9])R\d+")
 
 
 @cache
-def _names() -> tuple[re.Pattern[str], dict[str, str]]:
-    """The pattern of every name of a structure, and the structure of each."""
+def _names() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
+    """The pattern of every name of a structure, that of what says that it and those listed behind it are not there.
+
+    And the structure of each name.
+    """
     named = keys_of_names("zh")
-    return re.compile("|".join(re.escape(name) for name in named), re.IGNORECASE), named
+    names = "|".join(re.escape(name) for name in named)
+    gone = re.compile(rf"(?:\s*{_JOINED}\s*(?:{names}))*{_GONE}", re.IGNORECASE)
+    return re.compile(names, re.IGNORECASE), gone, named
 
 
 def _number(text: str) -> int:
     """A whole number in digits, or in words up to ninety-nine."""
-    if text.isdigit():
-        return int(text)
+    if text[0].isdigit():
+        return int(text.replace(",", ""))
     tens, ten, ones = text.rpartition("十")
     return _DIGITS.get(ones, 0) + (10 * _DIGITS.get(tens, 1) if ten else 0)
 
@@ -52,20 +74,24 @@ def read_chinese(text: str) -> list[Claim]:
 
 
 def _of_clause(clause: str) -> list[Claim]:
-    pattern, named = _names()
+    pattern, gone, named = _names()
     out: list[Claim] = [Claim("region", match[0]) for match in _ID.finditer(clause)]
     end, denied = 0, False
     for match in pattern.finditer(clause):
         key, before, after = named[match[0].lower()], clause[end : match.start()], clause[match.end() :]
         end = match.end()
-        if _PROPERTY.match(after):
-            denied = False
+        attribute = bool(_ATTRIBUTE.search(before))
+        denied = not attribute and bool(_DENIED.search(before) or (denied and _LISTED.fullmatch(before)))
+        unclear = _OPEN.search(before) or (not denied and not attribute and _UNCLEAR.search(before))
+        if unclear or _PROPERTY.match(after) or (denied and not _WHOLE.match(after)):
             continue
-        denied = bool(_DENIED.search(before) or _GONE.match(after) or (denied and _LISTED.fullmatch(before)))
-        number = None if denied else _BEFORE.search(before) or _TOTAL.match(after)
-        if number is not None and (count := _number(number["number"])) == 0:
-            denied, number = True, None
-        if number is not None:
+        absent = denied or bool(gone.match(after))
+        total = None if absent else _TOTAL.match(after)
+        number = None if absent else _BEFORE.search(before)
+        if number is None and total is not None:
+            number, end = total, match.end() + total.end()
+        count = _number(number[number.lastindex or 0]) if number else None
+        if count:
             out.append(Claim("count", key, count))
-        out.append(Claim("absence" if denied else "presence", key))
+        out.append(Claim("absence" if absent or count == 0 else "presence", key))
     return out
