@@ -211,7 +211,9 @@ class _Text:
         """Which slice, frame or slices of the file."""
         if image.file_slices is not None:
             shown = image.file_slices
-            indices = ", ".join(map(str, shown.indices))
+            first, last = shown.indices[0], shown.indices[-1]
+            every = len(shown.indices) == last - first + 1
+            indices = f"{first}–{last}" if every else ", ".join(map(str, shown.indices))
             return self._say("part_slices", plane=shown.plane, indices=indices, count=shown.count)
         if image.file_slice is None:
             return ""

@@ -67,11 +67,11 @@ def find(skill: str) -> Callable[[Encoded, random.Random], list[Turn]]:
 
 
 def landmark(image: Encoded, rng: random.Random) -> list[Turn]:
-    """The slot of the head; of a kind that has landmarks, the slots of all."""
-    del rng
+    """The slot of the head; of a kind that has landmarks, the slots of all. Either may be asked first."""
     turns = [(dialect.find_prompt("landmark", "head"), dialect.render_slots(image.slots["head"]))]
     if image.marks:
         turns.append((dialect.find_prompt("landmark", image.kind), dialect.render_slots([*image.marks.values()])))
+    rng.shuffle(turns)
     return turns
 
 
