@@ -34,6 +34,7 @@ from fiducial.skills.training.embedded.inclusion import tune_inclusion
 from fiducial.skills.training.embedded.parity import proposal_parity
 from fiducial.skills.training.embedded.questions import (
     QUESTION,
+    SET,
     cross_fit,
     open_answers,
     question_images,
@@ -183,7 +184,8 @@ def train(
     encoded = question_images(tower, asked)
     images = to_fit(encoded) if asked else encoded_corpus(tower, root, out / "work" / IMAGES)
     trained = fitted(images)
-    manifest = manifest_of(skill, folder, asdict(recipe), split_hashes(root), activated)
+    lists = {name: own for name, own in split_hashes(root).items() if not asked or name.startswith(f"{SET}/")}
+    manifest = manifest_of(skill, folder, asdict(recipe), lists, activated)
     manifest.metrics.update(proposal_parity(images))
     if asked:
         answers = open_answers(sample for sample in asked if not held_out(sample.group))
