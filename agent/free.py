@@ -82,7 +82,7 @@ def _worth_more_than_a_guess(run: Run) -> bool:
     known = evidence_of(run.context.model, "classify" if _is_classification(run) else "question")
     if known is None or not run.policy.withhold_guesses:
         return True
-    against = known.against(run.intent.options)
+    against = known.against(run.intent.options, run.language)
     run.check("better_than_guessing", "fail" if against else "pass", against or known.told(run.intent.options))
     if against:
         run.abstain("no_better_than_guessing", against)

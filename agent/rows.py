@@ -34,7 +34,7 @@ def read_row(number: int, values: Mapping[Any, Any], folder: Path, default_scale
 
     An image's path is relative to ``folder``, or, where it is not there, to the working folder.
     """
-    cells = {name: values.get(name) or "" for name in (*COLUMNS, "scale", "plane", *NUMBERS)}
+    cells = {name: _text(values.get(name)) for name in (*COLUMNS, "scale", "plane", *NUMBERS)}
     beside = folder / cells["image"]
     image = str(beside) if cells["image"] and beside.exists() else cells["image"]
     missing = [name for name in COLUMNS if not cells[name].strip()]
@@ -50,3 +50,8 @@ def read_row(number: int, values: Mapping[Any, Any], folder: Path, default_scale
     plane = cells["plane"].strip().lower() or None
     scale = cells["scale"].strip() or default_scale
     return Row(number, image, cells["question"], scale, plane, index, frame, fault)
+
+
+def _text(cell: Any) -> str:
+    """A cell as it would be written: from Python a slice may be a number, and an image a path."""
+    return "" if cell is None else str(cell)

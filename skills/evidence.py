@@ -16,6 +16,8 @@ QuestionType = Literal["yes_no", "choice", "open"]
 TYPE_NAMES: dict[QuestionType, str] = {"yes_no": "yes-or-no", "choice": "either-or", "open": "open"}
 YES_NO = ({"yes", "no"}, {"是", "否"}, {"是", "不是"})
 
+LEAST_IMAGES = 10  # of a few that are all right a bootstrap draws nothing else, and its interval has no width
+
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
@@ -47,8 +49,8 @@ class Score(_Part):
 
     @property
     def better_than_guessing(self) -> bool:
-        """Whether even the lower end of the interval is above both guesses."""
-        return self.low > max(self.majority, self.blank)
+        """Whether even the lower end of the interval is above both guesses, over more than a few images."""
+        return self.images >= LEAST_IMAGES and self.low > max(self.majority, self.blank)
 
     def __str__(self) -> str:
         return (
@@ -65,14 +67,19 @@ class Evidence(_Part):
     languages: tuple[str, ...] = ("en",)
     types: dict[QuestionType, Score] = Field(default_factory=dict)
 
-    def against(self, options: Sequence[str]) -> str | None:
+    def against(self, options: Sequence[str], language: str) -> str | None:
         """Why an answer to a question with these options is no better than a guess, in one sentence; None if it is."""
+        if language not in self.languages:
+            known = " or ".join(self.languages)
+            return f"answers were measured in the language {known} alone, so that nothing speaks for one in {language}"
         kind = question_type(options)
         score = self.types.get(kind)
         if score is None:
             return f"answers to {TYPE_NAMES[kind]} questions were not measured, so that nothing speaks for this one"
         if score.better_than_guessing:
             return None
+        if score.images < LEAST_IMAGES:
+            return f"answers to {TYPE_NAMES[kind]} questions were measured on too few images to tell: {score}"
         return f"answers to {TYPE_NAMES[kind]} questions were no better than guessing: {score}"
 
     def told(self, options: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image as Pillow
@@ -88,6 +89,15 @@ def test_many_read_slice_and_frame_as_the_list_of_the_command_does(ask: Recorded
     assert "row 1 has the slice 'two'" in told[0]
     assert "frame" in told[1] or "page" in told[1]
     assert "plane" in told[2] or "slice" in told[2] or "volume" in told[2]
+
+
+def test_many_take_numbers_and_paths_too(ask: Recorded) -> None:
+    rows: list[Any] = [
+        {"image": ask.picture, "question": "How many platelets?"},
+        {"image": ask.picture, "question": "How many platelets?", "plane": "axial", "slice": 1},
+    ]
+    told = [result for _, result in ask.asker(THREE).ask_many(rows)]
+    assert [isinstance(result, InputError) for result in told] == [False, True]  # a picture has no slice
 
 
 def test_store_keeps_the_run(ask: Recorded, tmp_path: Path) -> None:

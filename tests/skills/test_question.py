@@ -53,9 +53,17 @@ def test_an_answer_is_worth_more_than_a_guess_where_its_whole_interval_is_above_
     found = scored([*sure, *alike])
     assert (found["yes_no"].accuracy, found["yes_no"].majority, found["yes_no"].questions) == (1.0, 0.5, 30)
     evidence = Evidence(method="by hand", kinds=("radiology",), types=found)
-    assert evidence.against(("yes", "no")) is None
-    assert "0.50 right" in str(evidence.against(()))
-    assert "not measured" in str(evidence.against(("AP", "PA")))
+    assert evidence.against(("yes", "no"), "en") is None
+    assert "0.50 right" in str(evidence.against((), "en"))
+    assert "not measured" in str(evidence.against(("AP", "PA"), "en"))
+    assert "in zh" in str(evidence.against(("是", "否"), "zh"))
+
+
+def test_a_few_images_that_are_all_right_prove_nothing() -> None:
+    found = scored([Trial(f"{n}", "choice", True, False, False) for n in range(3)])
+    assert found["choice"].low == 1.0
+    evidence = Evidence(method="by hand", kinds=("radiology",), types=found)
+    assert "too few images" in str(evidence.against(("AP", "PA"), "en"))
 
 
 def test_an_interval_is_drawn_by_image() -> None:
