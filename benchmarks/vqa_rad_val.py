@@ -71,7 +71,8 @@ def answered(session: Session, question: str) -> str | None:
 def told(record: Record) -> dict[str, Any]:
     """What ``ask`` made of a question."""
     reasons = record.verdict.reasons if record.verdict else ()
-    return {"status": status(record), "reasons": [reason.code for reason in reasons]}
+    said = record.answer.text if record.answer else None
+    return {"status": status(record), "reasons": [reason.code for reason in reasons], "told": said}
 
 
 def ask_all(args: Any) -> list[dict[str, Any]]:
@@ -135,7 +136,9 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             figures[f"{name} ask"] = {
                 "share_abstained": mean(row["status"] == "abstained" for row in own),
                 "reasons": dict(Counter(code for row in own for code in row["reasons"])),
-                "right_of_told": mean(row["answer_right"] for row in own if row["status"] != "abstained"),
+                "right_of_told": mean(
+                    same_answer(row["told"], row["truth"]) for row in own if row["status"] != "abstained"
+                ),
             }
         if not wanted:
             figures["open token f1"] = {"all": scores(own, "f1")}

@@ -22,6 +22,7 @@ def row(image: str, right: tuple[bool, bool, bool], told: str = "abstained", is_
     names = ("answer", "majority", "blank")
     return {
         "image": image, "closed": is_closed, "type": "PRES", "status": told, "reasons": ["no_better_than_guessing"],
+        "told": "No.", "truth": "no",
         **{f"{name}_right": own for name, own in zip(names, right, strict=True)},
         **{f"{name}_f1": float(own) for name, own in zip(names, right, strict=True)},
     }  # fmt: skip
@@ -51,5 +52,5 @@ def test_figures_stand_beside_both_guesses() -> None:
     assert found["above majority"] == (-1.0, 0.5)
     figures = summary([*rows, row("c", (False, False, False), is_closed=False)])
     assert figures["closed ask"]["share_abstained"] == pytest.approx(2 / 3)
-    assert figures["closed ask"]["right_of_told"] == 0.0
+    assert figures["closed ask"]["right_of_told"] == 1.0
     assert figures["open token f1"]["all"]["f1"] == 0.0
