@@ -24,6 +24,7 @@ from fiducial.tools.phantoms.nuclei import make_nuclei
 from fiducial.tools.phantoms.scene import Scene, TruthObject
 from fiducial.tools.record import Ellipse, Region, Scale
 from fiducial.tools.segment.find_cells import find_cells
+from fiducial.tools.segment.leaves_box import FREE, MOST_BEYOND
 from fiducial.tools.segment.refine_ellipse import refine_ellipse
 from fiducial.tools.segment.segment_in_box import segment_in_box
 
@@ -353,3 +354,16 @@ def test_tissue_without_a_nucleus_has_no_outline():
     assert segment_in_box(tissue, (30, 30, 60, 60), "nucleus") is None
     assert segment_in_box(tissue, (-40, 30, -10, 60), "nucleus") is None
     assert segment_in_box(tissue, (30, 30, 31, 31), "nucleus") is None
+
+
+def test_a_nucleus_in_tissue_is_not_rejected_for_a_box_that_misses_a_fifth_of_it():
+    """Its basins end near the box whatever they meet, so that the limits of smears and heads are not its own."""
+    scene = make_nuclei(301, stain="he", count=60)
+    truth = scene.truth.objects[33]
+    box = np.array(truth.box_xyxy_px)
+    box[2] -= 0.2 * (box[2] - box[0])
+    found = segment_in_box(scene.rgb_u8, tuple(box.tolist()), "nucleus")
+    assert found is not None and found.clear < FREE and found.beyond > MOST_BEYOND
+    assert found.bounded and not found.strayed
+    true = ellipse_area(truth.ellipse_px.semi_major_px, truth.ellipse_px.semi_minor_px)
+    assert found.area_px == pytest.approx(true, rel=0.05)

@@ -2,6 +2,11 @@
 
 A box is off by a few pixels, and a cell that lies free is followed out of it. An outline that leaves it without a clear
 edge all around has bled into what touches the cell.
+
+Nuclei in stained tissue are not held to this: their basins end at 1.45 of the box. With boxes off by 3.5 and 7 % of
+their side, one of 396 outlines on H&E phantoms broke the limits below, and was wrong; but 57 of 433 on the 23 coloured
+pictures of dsb2018 train did, with a median Dice of 0.83 against 0.87 of the others; neither another limit nor the
+share of the outline at the basins' end told the wrong ones apart.
 """
 
 from __future__ import annotations

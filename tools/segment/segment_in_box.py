@@ -47,6 +47,7 @@ class Segment:
     score: IoU of its box with the given one. clear: share of rays with a clear edge on the outline. sigma_px: one
     standard deviation of the outline's place, from the scatter of the edges around it. beyond: how far it leaves the
     box, a share of the side. held: whether it is the second try, held to the box, for the first had bled out of it.
+    bounded: whether the way it was found lets it leave the box by little, whatever it meets.
     """
 
     polygon_xy_px: tuple[tuple[float, float], ...]
@@ -56,11 +57,12 @@ class Segment:
     sigma_px: float
     beyond: float = 0.0
     held: bool = False
+    bounded: bool = False
 
     @property
     def strayed(self) -> bool:
         """It leaves the box by more than the box can be off, and no clear edge explains it: it must not be measured."""
-        return self.clear < FREE and self.beyond > MOST_BEYOND
+        return not self.bounded and self.clear < FREE and self.beyond > MOST_BEYOND
 
     @property
     def doubtful(self) -> bool:
@@ -86,8 +88,8 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
 
     rgb_u8: (height, width, 3), of dark cells on a bright ground or of bright ones on a dark ground. The box
     may be off by a tenth of its side. The outline is cut off at the image's edge. A nucleus in a coloured picture lies
-    in stained tissue, and is left to ``nucleus_in_tissue``. An outline that bled out of the box is tried once more,
-    held to it; one that is still ``strayed`` must not be measured.
+    in stained tissue, and is left to ``nucleus_in_tissue``, which is bounded. Any other outline that bled out of the
+    box is tried once more, held to it; one that is still ``strayed`` must not be measured.
     """
     height, width = rgb_u8.shape[:2]
     crop = _crop(box_xyxy_px, width, height)
@@ -95,7 +97,8 @@ def segment_in_box(rgb_u8: NDArray[np.uint8], box_xyxy_px: Sequence[float], stru
         return None
     if structure_key == "nucleus" and coloured(rgb_u8):
         nucleus = nucleus_in_tissue(rgb_u8, box_xyxy_px)
-        return _segment(nucleus.vertices, box_xyxy_px, nucleus.clear, nucleus.sigma_px) if nucleus else None
+        drawn = nucleus and _segment(nucleus.vertices, box_xyxy_px, nucleus.clear, nucleus.sigma_px)
+        return replace(drawn, bounded=True) if drawn else None
     loss, corner = _green_loss(on_bright_ground(rgb_u8), crop), np.array(crop[:2], dtype=np.float64)
     box = np.array(box_xyxy_px, dtype=np.float64)
     center, axes = (box[:2] + box[2:]) / 2 - corner, np.diag((box[2:] - box[:2]) / 2)
