@@ -48,13 +48,13 @@ def _size(run: Run) -> None:
     """One measurement a region, or of the one region that is asked for by its rank."""
     regions = _regions(run, str(run.intent.structure))
     _warn_of_cut(run, regions)
-    rows = _plausible(run, [_measured(run, region) for region in regions])
-    if run.intent.selector != "each":
-        rows = _picked(run, rows)
+    kept = _plausible(run, [_measured(run, region) for region in regions])
+    rows = _picked(run, kept) if run.intent.selector != "each" else kept
     if not rows:
         return
     run.put(measurements=tuple(m for row in rows for m in row))
     run.put(answer=run.answer.model_copy(update={"text": _told(run, rows), "value": _value(rows)}))
+    _tell_left_out(run, len(regions), len(kept))
     if len(rows) == 1:
         hold(run, stated(run, str(run.intent.structure), run.notes.quantities), rows[0])
 
@@ -81,6 +81,7 @@ def _locate(run: Run) -> None:
         chosen = next(region for region in regions if region.id == _id(run, row[0]))
         text = phrases.located(str(run.intent.structure), [chosen], run.record.image, _rank(run), run.language)
         run.put(answer=run.answer.model_copy(update={"text": text, "value": 1}))
+        _tell_left_out(run, len(regions), len(rows))
 
 
 def _picked(run: Run, rows: Sequence[list[Measurement]]) -> list[list[Measurement]]:
@@ -107,8 +108,18 @@ def _compare(run: Run) -> None:
     pair = [[m for row in rows for m in row if _id(run, m) in ids[key]] for key in keys]
     if all(pair):
         compare_sizes(run, pair[0], pair[1])
+        _tell_left_out(run, sum(map(len, regions.values())), len(rows))
     elif rows:
         run.abstain("not_measurable", "one of the two could not be measured")
+
+
+def _tell_left_out(run: Run, found: int, measured: int) -> None:
+    """Say in the answer of how many it is not: what could not be measured is seldom like the rest."""
+    left = found - measured
+    if left:
+        are = "is" if left == 1 else "are"
+        told = phrases.say("left_out", run.language, number=left, total=found, are=are)
+        run.put(answer=run.answer.model_copy(update={"text": run.answer.text + told}))
 
 
 def _warn_of_cut(run: Run, regions: Sequence[Region]) -> None:

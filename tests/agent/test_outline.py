@@ -17,9 +17,11 @@ from fiducial.tools.segment.segment_in_box import segment_in_box
 
 WIDTH, HEIGHT = 200, 160
 EMPTY, CELL = (215, 218, 208), (178, 140, 132)
+Box = tuple[float, float, float, float]
 BLED: tuple[tuple[float, float], ...] = ((100, 80), (92, 140), (156, 94), (156, 86))
 BLED_BOX = (60.0, 46.0, 120.0, 112.0)
 BOX = (64.0, 46.0, 136.0, 114.0)
+FREE_BOX = (264.0, 46.0, 336.0, 114.0)  # of a cell alone, in a second picture to the right
 
 
 def draw(*centres: tuple[float, float]) -> np.ndarray:
@@ -33,15 +35,17 @@ def draw(*centres: tuple[float, float]) -> np.ndarray:
     return image.round().astype(np.uint8)
 
 
-def ask(folder: Path, path: Path, box: tuple[float, float, float, float] = BOX) -> Record:
-    """The size of the red cell in a box, which is in stored pixels."""
+def ask(
+    folder: Path, path: Path, *found: Box, asked: dict[str, str] | None = None, question: str = "How large is it?"
+) -> Record:
+    """The size of the red cells in the boxes, which are in stored pixels."""
     results = {
-        "understand": intent("size", "red_cell"),
+        "understand": intent(**{"task": "size", "structure": "red_cell"} | (asked or {})),
         "answer": said(True),
-        "detect": boxes(box, label="red_cell"),
+        "detect": boxes(*(found or (BOX,)), label="red_cell"),
         "explain": explained("A cell is seen."),
     }
-    return Asker(model=load(Recorded(folder, path).write(results))).ask(path, "How large is it?")
+    return Asker(model=load(Recorded(folder, path).write(results))).ask(path, question)
 
 
 def warnings(record: Record) -> list[str]:
@@ -72,6 +76,36 @@ def test_an_outline_that_leaves_its_box_without_a_clear_edge_is_never_measured(t
     assert "outline_left_box" in {reason.code for reason in record.verdict.reasons}
     (outline,) = (r for r in record.regions if r.kind == "polygon")
     assert (outline.status, outline.rejected_by) == ("rejected", "outline_in_box")
+
+
+LEFT_OUT = " 1 of the 2 found is not measured and left out."
+
+
+@pytest.mark.parametrize(
+    ("asked", "question", "told"),
+    [
+        ({}, "How large are they?", LEFT_OUT),
+        ({"selector": "smallest"}, "How large is the smallest?", LEFT_OUT),
+        ({"task": "location", "selector": "largest"}, "Where is the largest?", LEFT_OUT),
+        ({"selector": "largest"}, "最大的红细胞有多大？", "找到2个，其中1个未测量，未计入。"),
+    ],
+)
+def test_an_answer_about_the_rest_says_how_many_it_leaves_out(
+    tmp_path: Path, asked: dict[str, str], question: str, told: str
+) -> None:
+    path = tmp_path / "cells.png"
+    Pillow.fromarray(np.concatenate([draw(*BLED), draw((100, 80))], axis=1)).save(path)
+    record = ask(tmp_path, path, BLED_BOX, FREE_BOX, asked=asked, question=question)
+    assert record.verdict is not None and record.verdict.status == "partial"
+    assert "outline_left_box" in {reason.code for reason in record.verdict.reasons}
+    assert record.answer is not None and record.answer.text.endswith(told)
+
+
+def test_two_that_are_both_measured_leave_none_out(tmp_path: Path) -> None:
+    path = tmp_path / "cells.png"
+    Pillow.fromarray(np.concatenate([draw((100, 80)), draw((100, 80))], axis=1)).save(path)
+    record = ask(tmp_path, path, BOX, FREE_BOX)
+    assert record.answer is not None and "left out" not in record.answer.text
 
 
 def test_a_free_cell_is_followed_out_of_a_box_that_misses_a_part_of_it(tmp_path: Path) -> None:
