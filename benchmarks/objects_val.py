@@ -7,8 +7,10 @@ answered stands beside them.
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from statistics import median
 from typing import Any
 
@@ -102,23 +104,40 @@ def summary(rows: Sequence[Mapping[str, Any]], train_median: float) -> dict[str,
     }
 
 
+def usual_number(train: Sequence[Any], structure: str, kind: str | None = None) -> float:
+    """The median number of a structure on the train images, of one kind where one is given; nan without any."""
+    numbers = [len(t.of(structure)) for t in train if kind in (None, t.kind)]
+    return float(median(numbers)) if numbers else math.nan
+
+
+def figures_of(
+    objects: ObjectSet, train: Sequence[Any], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The figures of each structure and task, and where there are several kinds of image, of each of those too.
+
+    The median to compare with is that of the train images which a row is about: of all, or of its kind.
+    """
+    kinds = sorted({r["kind"] for r in rows})
+    figures = {}
+    parts = (None, *kinds) if len(kinds) > 1 else (None,)
+    for kind, structure, task in product(parts, objects.structures, objects.wordings):
+        about = [r for r in rows if kind in (None, r["kind"])]
+        own = [r for r in about if (r["structure"], r["task"]) == (structure, task)]
+        title = objects.title(structure, task) + (f", {kind}" if kind else "")
+        figures[title] = {"images": len(own), **summary(own, usual_number(train, structure, kind))}
+    return figures
+
+
 def measure(args: argparse.Namespace, objects: ObjectSet) -> dict[str, Any]:
     """Ask and score the set's val: figures of the whole, of each structure, task and kind of image; all rows."""
     train, val = samples(args.data, objects.name, "train"), samples(args.data, objects.name, "val", args.limit)
     rows = ask_all(args, objects, val)
-    usual = {s: median(len(t.of(s)) for t in train) for s in objects.structures}
-    pairs = {objects.title(s, task): (s, task) for s in objects.structures for task in objects.wordings}
-    own = {title: [r for r in rows if (r["structure"], r["task"]) == pair] for title, pair in pairs.items()}
-    kinds = sorted({r["kind"] for r in rows})
-    if len(kinds) > 1:
-        own |= {f"{title}, {k}": [r for r in of if r["kind"] == k] for title, of in own.items() for k in kinds}
-    figures = {title: {"images": len(of), **summary(of, usual[of[0]["structure"]])} for title, of in own.items()}
     return {
         "images": len(val),
         "zero_cases": sum(r["zero_case"] for r in rows),
         "share_off_domain": mean(r["off_domain"] for r in rows),
         "images_off_domain": sorted({r["image"] for r in rows if r["off_domain"]}),
-        "structures": figures,
+        "structures": figures_of(objects, train, rows),
         "rows": rows,
     }
 

@@ -23,6 +23,7 @@ from fiducial.benchmarks.common import (
 )
 from fiducial.benchmarks.explanations import agreement, first_text
 from fiducial.benchmarks.truth import Thing, Truth, inscribed, size
+from fiducial.skills.datasets.sample import Object, Sample
 from fiducial.tools.record import (
     Answer,
     Check,
@@ -154,6 +155,22 @@ def test_summary_of_counts_keeps_the_abstained_out_of_the_error_but_in_the_recal
     assert figures["precision"] == pytest.approx(6 / 7)
     assert figures["train_median_mae"] == pytest.approx((0 + 2 + 1) / 3)
     assert figures["train_median_mae_same_images"] == 1
+
+
+def test_a_kind_of_image_is_compared_with_the_median_of_its_own_kind() -> None:
+    def image(kind: str, number: int) -> Sample:
+        return Sample("a", "a", kind, lambda: None, (Object("nucleus", SQUARE),) * number)  # type: ignore[arg-type, return-value]
+
+    train = [image("nuclei_he", n) for n in (2, 4, 6)] + [image("nuclei_fluorescence", n) for n in (30, 50)]
+    told = {"structure": "nucleus", "task": "count", "status": "answered", "said": 5, "found": 5, "matched": 5}
+    rows = [told | {"kind": kind, "truth": 5} for kind in ("nuclei_he", "nuclei_fluorescence", "unknown")]
+    objects = objects_val.ObjectSet("dsb2018", ("nucleus",), {"count": ("How many {plural}?",)})
+    figures = objects_val.figures_of(objects, train, rows)
+    medians = {title: own["train_median"] for title, own in figures.items()}
+    assert math.isnan(medians.pop("nucleus, unknown"))
+    assert medians == {"nucleus": 6, "nucleus, nuclei_he": 4, "nucleus, nuclei_fluorescence": 40}
+    assert figures["nucleus, nuclei_he"]["train_median_mae"] == 1
+    assert [*objects_val.figures_of(objects, train, rows[:1])] == ["nucleus"]
 
 
 def test_a_circle_of_pixels_and_its_dice() -> None:
