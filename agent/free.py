@@ -6,10 +6,12 @@ An answer without a region that it rests on says so: the verdict is then ``parti
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from fiducial.agent import phrases
 from fiducial.agent.ladder import find, finder
 from fiducial.agent.run import Run, StepFailedError
+from fiducial.agent.understand import seen_as_a_whole
 from fiducial.skills.base import (
     ClassifyArgs,
     ClassifyResult,
@@ -82,11 +84,22 @@ def _worth_more_than_a_guess(run: Run) -> bool:
     known = evidence_of(run.context.model, "classify" if _is_classification(run) else "question")
     if known is None or not run.policy.withhold_guesses:
         return True
-    against = known.against(run.intent.options, run.language)
+    against = known.against(run.intent.options, run.language, _kind_of_image(run, known.kinds))
     run.check("better_than_guessing", "fail" if against else "pass", against or known.told(run.intent.options))
     if against:
         run.abstain("no_better_than_guessing", against)
     return against is None
+
+
+def _kind_of_image(run: Run, measured: Sequence[str]) -> str | None:
+    """The kind of the image, ``other`` for one that is like none; None where what looks at it cannot tell.
+
+    Of what it does not know, it tells nothing but that it is none of the kinds that it knows.
+    """
+    seen = seen_as_a_whole(run)
+    if seen.kind != "other" and seen.typicality >= run.policy.typicality:
+        return seen.kind
+    return "other" if {*measured} & {*seen.probabilities} else None
 
 
 def _sure(run: Run, confidence: float) -> bool:

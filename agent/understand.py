@@ -71,7 +71,7 @@ def understand(run: Run) -> str:
 
 def _in_free_words(run: Run, intent: Intent, worded: Intent | None) -> Intent | None:
     """What a model that answers in free words is asked in the place of what was not understood; None of another."""
-    if worded is None and _asks_freely(run, intent, _seen):
+    if worded is None and _asks_freely(run, intent, seen_as_a_whole):
         return free_question(run.record.question)
     return worded
 
@@ -84,7 +84,7 @@ def _asks_freely(run: Run, intent: Intent, look_at: Callable[[Run], DomainEviden
     return look_at(run).kind in kinds
 
 
-def _seen(run: Run) -> DomainEvidence:
+def seen_as_a_whole(run: Run) -> DomainEvidence:
     """What the model makes of the image as a whole."""
     return run.call("look", "skill", lambda: run.context.session.domain)
 
@@ -183,7 +183,7 @@ def look(run: Run) -> str:
     if run.free and (of_any or run.intent.structure not in (None, *structures())):
         run.check("image_domain", "warn", "not judged: which kinds of image the base knows is not known")
         return "answer"
-    evidence = _seen(run)
+    evidence = seen_as_a_whole(run)
     least, kind = run.policy.typicality, phrases.domain(evidence.kind)
     detail = f"most like {kind}, typicality {evidence.typicality:.3f} (least {least:g})"
     if evidence.kind in UNSKILLED and _asks_freely(run, run.intent, lambda _: evidence):

@@ -1,4 +1,7 @@
-"""Questions in free words on VQA-RAD val: right answers beside the majority answer and the model on a blank image.
+"""Questions in free words on VQA-RAD val: right answers beside those of guesses.
+
+A guess is the majority answer, the model on a blank image and, for closed questions, chance (0 where the wording leaves
+all answers).
 
 Each question is put to the skill with the options that its wording leaves, as ``ask`` puts it; then to ``ask``, which
 withholds what is no better than a guess. Intervals are drawn by image. The majority answer is that of the train list,
@@ -18,14 +21,14 @@ import numpy as np
 from fiducial.agent.reading import free_question
 from fiducial.benchmarks.common import mean, open_asker, parser, progress, samples, status, table, write
 from fiducial.skills.base import QuestionArgs, Session, skills_of
-from fiducial.skills.evidence import commonest, question_type
+from fiducial.skills.evidence import by_chance, commonest, question_type
 from fiducial.tools.metrics.answers import same_answer, words_of_answer
-from fiducial.tools.metrics.means import group_interval
+from fiducial.tools.metrics.means import group_interval, paired_interval
 from fiducial.tools.record import Record
 
 SET = "vqa_rad"
 MISSPELT = {"ATRIB": "ATTRIB"}
-GUESSES = ("majority", "blank")
+GUESSES = ("majority", "blank", "chance")
 
 
 def token_f1(predicted: str | None, true: str) -> float:
@@ -91,6 +94,7 @@ def ask_all(args: Any) -> list[dict[str, Any]]:
             sessions[sample.image_name] = asker.model.open(image), asker.model.open(blank)
         question, truth = sample.asks[0].query.question, truth_of(sample)
         seen, unseen = (answered(session, question) for session in sessions[sample.image_name])
+        options = free_question(question).options
         said = {"answer": seen, "majority": majority(sample), "blank": unseen}
         rows.append(
             {
@@ -100,7 +104,8 @@ def ask_all(args: Any) -> list[dict[str, Any]]:
                 "truth": truth,
                 "closed": closed(sample),
                 "type": type_of(sample),
-                "wording": question_type(free_question(question).options),
+                "wording": question_type(options),
+                **({"chance_right": by_chance(len(options))} if closed(sample) else {}),
                 **said,
                 **{f"{name}_right": same_answer(text, truth) for name, text in said.items()},
                 **{f"{name}_f1": token_f1(text, truth) for name, text in said.items()},
@@ -111,15 +116,15 @@ def ask_all(args: Any) -> list[dict[str, Any]]:
 
 
 def scores(rows: Sequence[Mapping[str, Any]], measure: str = "right") -> dict[str, Any]:
-    """The mean of a measure with its interval by image, beside both guesses, and what it is above them."""
+    """The mean of a measure with its interval by image, beside each guess, and what it is above them."""
     images = [row["image"] for row in rows]
     own = [float(row[f"answer_{measure}"]) for row in rows]
     found: dict[str, Any] = {"questions": len(rows), "images": len({*images})}
     found |= {measure: mean(own), "interval": group_interval(own, images)}
-    for guess in GUESSES:
+    for guess in (guess for guess in GUESSES if all(f"{guess}_{measure}" in row for row in rows)):
         theirs = [float(row[f"{guess}_{measure}"]) for row in rows]
         found[guess] = mean(theirs)
-        found[f"above {guess}"] = group_interval([a - b for a, b in zip(own, theirs, strict=True)], images)
+        found[f"above {guess}"] = paired_interval(own, theirs, images)
     return found
 
 

@@ -47,37 +47,77 @@ def test_the_commonest_answer_is_of_words_and_not_of_spelling() -> None:
     assert commonest([]) is None
 
 
-def test_an_answer_is_worth_more_than_a_guess_where_its_whole_interval_is_above_both() -> None:
-    sure = [Trial(f"{n}", "yes_no", True, n % 2 == 0, n % 3 == 0) for n in range(30)]
-    alike = [Trial(f"{n}", "open", n % 2 == 0, n % 2 == 0, False) for n in range(30)]
+def test_an_answer_is_worth_more_than_a_guess_where_the_difference_is_above_each_for_certain() -> None:
+    sure = [Trial(f"{n}", "yes_no", True, n % 2 == 0, n % 3 == 0, 2) for n in range(30)]
+    alike = [Trial(f"{n}", "open", n % 2 == 0, n % 2 == 0, False, 0) for n in range(30)]
     found = scored([*sure, *alike])
-    assert (found["yes_no"].accuracy, found["yes_no"].majority, found["yes_no"].questions) == (1.0, 0.5, 30)
+    yes_no, free = found["yes_no"], found["open"]
+    assert (yes_no.accuracy, yes_no.majority.right, yes_no.questions) == (1.0, 0.5, 30)
+    assert yes_no.chance is not None
+    assert (yes_no.chance.right, yes_no.chance.low, free.chance) == (0.5, 0.5, None)
     evidence = Evidence(method="by hand", kinds=("radiology",), types=found)
     assert evidence.against(("yes", "no"), "en") is None
     assert "0.50 right" in str(evidence.against((), "en"))
+    assert "+0.00 (+0.00 to +0.00)" in str(evidence.against((), "en"))
     assert "not measured" in str(evidence.against(("AP", "PA"), "en"))
     assert "in zh" in str(evidence.against(("是", "否"), "zh"))
 
 
+def test_the_error_of_the_guess_counts_too() -> None:
+    """An accuracy whose interval is above the guess's own figure, of answers that have nothing to do with the guess."""
+    rng = np.random.default_rng(4)
+    right, majority = np.arange(60) < 41, rng.permutation(np.arange(60) < 33)
+    score = scored([Trial(f"{n}", "yes_no", bool(right[n]), bool(majority[n]), False, 2) for n in range(60)])["yes_no"]
+    assert score.low > score.majority.right == 0.55
+    assert score.majority.low <= 0 < score.majority.high
+    assert not score.better_than_guessing
+
+
+def test_one_of_a_few_answers_is_right_by_chance_more_often_than_the_commonest() -> None:
+    trials = [Trial(f"{n}", "choice", n % 2 == 0, False, False, 2) for n in range(60)]
+    score = scored(trials)["choice"]
+    assert min(score.majority.low, score.blank.low) > 0
+    assert score.chance is not None
+    assert (score.chance.right, score.better_than_guessing) == (0.5, False)
+    of_four = scored([trial._replace(options=4) for trial in trials])["choice"]
+    assert of_four.better_than_guessing
+    for wrong in ({"choice": of_four.model_copy(update={"chance": None})}, {"open": of_four}):
+        with pytest.raises(ValidationError, match="chance"):
+            Evidence.model_validate({"method": "by hand", "kinds": ["radiology"], "types": wrong})
+
+
 def test_a_few_images_that_are_all_right_prove_nothing() -> None:
-    found = scored([Trial(f"{n}", "choice", True, False, False) for n in range(3)])
+    found = scored([Trial(f"{n}", "choice", True, False, False, 2) for n in range(3)])
     assert found["choice"].low == 1.0
     evidence = Evidence(method="by hand", kinds=("radiology",), types=found)
     assert "too few images" in str(evidence.against(("AP", "PA"), "en"))
 
 
 def test_an_interval_is_drawn_by_image() -> None:
-    right = [Trial("one", "open", True, False, False)] * 50 + [Trial("two", "open", False, False, False)] * 50
+    right = [Trial("one", "open", True, False, False, 0)] * 50 + [Trial("two", "open", False, False, False, 0)] * 50
     score = scored(right)["open"]
     assert (score.accuracy, score.low, score.high, score.images) == (0.5, 0.0, 1.0, 2)
+    assert (score.majority.low, score.majority.high) == (0.0, 1.0)
     assert not score.better_than_guessing
 
 
+def test_evidence_speaks_for_the_kinds_of_image_that_it_was_measured_on() -> None:
+    found = scored([Trial(f"{n}", "yes_no", True, False, False, 2) for n in range(20)])
+    evidence = Evidence(method="by hand", kinds=("radiology",), types=found)
+    assert evidence.against(("yes", "no"), "en", "radiology") is None
+    for kind, name in (("blood_smear", "blood smear"), ("other", "none that is known")):
+        why = str(evidence.against(("yes", "no"), "en", kind))
+        assert "not measured on such images" in why
+        assert name in why
+
+
 def test_evidence_is_finite_and_complete() -> None:
-    whole = Score(questions=1, images=1, accuracy=1, low=1, high=1, majority=0, blank=0).model_dump()
+    whole = scored([Trial("one", "choice", True, False, False, 2)])["choice"].model_dump()
     for field in whole:
         with pytest.raises(ValidationError):
             Score.model_validate({**whole, field: float("nan")})
+        with pytest.raises(ValidationError):
+            Score.model_validate({name: value for name, value in whole.items() if name != field})
 
 
 def test_an_answer_is_one_of_those_it_may_be(tiny_model: LlavaModel, picture: Callable[..., Path]) -> None:

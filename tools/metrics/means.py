@@ -42,3 +42,11 @@ def group_interval(
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def paired_interval(own: Sequence[float], others: Sequence[float], groups: Sequence[Hashable]) -> Interval:
+    """``group_interval`` of own - others, row by row: the error of both counts, and what they have in common does not.
+
+    own, others, groups: one a row.
+    """
+    return group_interval([a - b for a, b in zip(own, others, strict=True)], groups)

@@ -119,7 +119,7 @@ def tried(model: LlavaModel, samples: Sequence[Sample], known: Sequence[Sample])
         )
         kind = type_of(sample)
         right = (same_answer(answer, truth) for answer in (seen, common[kind], unseen))
-        out.append(Trial(sample.image_name, kind, *right))
+        out.append(Trial(sample.image_name, kind, *right, options=len(options)))
     return out
 
 
