@@ -16,7 +16,7 @@ def explain(run: Run) -> str:
         try:
             result: ExplainResult = run.skill("explain", _args(run, attempt))
         except (StepFailedError, InputError) as error:
-            run.check("explanation_made", "warn", str(error))
+            run.check("explanation_made", "warn", f"{error}; it is a plain listing")
             break
         trial = run.record.model_copy(
             update={"explanation": Explanation(text=result.text, region_ids=tuple(result.region_ids))}
@@ -27,9 +27,10 @@ def explain(run: Run) -> str:
             run.put(explanation=trial.explanation, checks=(*run.record.checks, *outcomes))
             return "measure"
         run.check("explanation_contradicts", "warn", f"attempt {attempt}: {problems}: “{result.text}”")
+    else:
+        if attempts:
+            run.check("explanation_replaced", "warn", "no explanation agreed with the record; it is a plain listing")
     run.put(explanation=listing(run.record, run.language))
-    if attempts:
-        run.check("explanation_replaced", "warn", "no explanation agreed with the record; it is a plain listing")
     return "measure"
 
 

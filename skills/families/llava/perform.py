@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = Intent(task="unknown")
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
+EXPLAINED = ("presence", "count", "location", "size", "compare", "kind")  # tasks
 MARK_SIGMA = 0.25  # error of a landmark over the spread of its map, from held-out phantoms
 REPORTED = "chest_xray"
 LARGEST_NORMAL_RATIO = 0.5  # Danzer 1919
@@ -288,7 +289,12 @@ def heart_ratio(session: LlavaSession) -> float | None:
 
 
 def explain(session: LlavaSession, args: ExplainArgs) -> ExplainResult:
-    """Text that cites regions, from the record so far: freely at first, later held to it, then also sampled."""
+    """Text that cites regions, from the record so far: freely at first, later held to it, then also sampled.
+
+    Raises InputError for a task that it has not learned to explain: it would tell of something else.
+    """
+    if args.intent.task not in EXPLAINED or args.intent.landmarks:
+        raise InputError("this model explains nothing that is taken between landmarks, and no free answers")
     told = args.intent, args.answer, args.regions, args.width_px, args.height_px, args.orientation
     prompt, truth = explain_prompt(*told), Truth.of_parts(*told)
     held = HeldToRecord(session.model.tokenizer, truth) if args.attempt > 1 else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 
+from fiducial.skills.families.llava.perform import EXPLAINED
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.record import Answer, Ellipse, Intent, Language, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, members, structures
 
-TASKS = ("presence", "count", "location", "size", "compare", "kind")
 SELECTORS: tuple[Selector, ...] = ("largest", "second_largest", "third_largest", "smallest")
 MOST = {"red_cell": 30, "white_cell": 4, "platelet": 9, "head": 1, "nucleus": 40, "polyp": 3, "heart": 1}
 COMPARED = ("red_cell", "white_cell", "platelet")
@@ -20,7 +20,7 @@ def random_record(rng: random.Random) -> tuple[Intent, Answer, list[Region], tup
     """An intent, a fitting answer, accepted regions and the image's size in pixels."""
     size = rng.choice([(640, 480), (800, 540), (1024, 768), (512, 512), (480, 640)])
     language: Language
-    task, language = rng.choice(TASKS), "zh" if rng.random() < CHINESE else "en"
+    task, language = rng.choice(EXPLAINED), "zh" if rng.random() < CHINESE else "en"
     if task == "kind":
         kind = rng.choice(sorted(DOMAIN_NAMES))
         answer = Answer(text=DOMAIN_NAMES[kind], value=kind, confidence=rng.random(), scope="image")
