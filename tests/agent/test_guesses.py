@@ -22,7 +22,7 @@ def worth(least: float, **guesses: float) -> dict[str, Any]:
 
     least: what its answers are above each guess for certain; guesses: another, for one of them.
     """
-    score = {"questions": 90, "images": 30, "accuracy": 0.7, "low": 0.6, "high": 0.8}
+    score: dict[str, Any] = {"questions": 90, "images": 30, "accuracy": 0.7, "low": 0.6, "high": 0.8}
     for guess in ("majority", "blank", "chance"):
         score |= {guess: {"right": 0.5, "low": guesses.get(guess, least), "high": 0.4}}
     return {"question": {"method": "by hand", "kinds": ["radiology"], "types": {"yes_no": score}}}
@@ -127,6 +127,6 @@ def test_evidence_on_some_kinds_of_image_speaks_for_no_other(
     answers = {"understand": UNKNOWN, "question": free("no"), "explain": explained("This is seen.")}
     model = load(ask.write(answers, domain))
     model.recording = RecordingFile.model_validate(model.recording.model_dump() | {"evidence": worth(0.3)})
-    record = Asker(model=model).ask(ask.picture, "Is it abnormal?")
+    record: Any = Asker(model=model).ask(ask.picture, "Is it abnormal?")
     assert codes(record) == (["no_better_than_guessing"] if withheld else ["ungrounded"])
     assert ("not measured on such images" in record.verdict.reasons[0].detail) == withheld
