@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from fiducial.tools.overlay_text import Color, draw_text, text_width, wrap
-from fiducial.tools.record import Measurement, Record, Scale
+from fiducial.tools.overlay_text import Color, draw_text, drawable, text_width, wrap
+from fiducial.tools.record import Answer, Measurement, Record, Scale
 from fiducial.tools.structures import structures
 
 BACKGROUND: Color = (20, 23, 28)
@@ -69,12 +69,37 @@ def scale_bar(scale: Scale | None, zoom: float, longest_px: float) -> ScaleBar |
 Line = tuple[str, Color]
 
 
+def _asked(record: Record) -> str:
+    """The question; one that cannot be drawn as it was understood, in the words of the record's own keys."""
+    if drawable(record.question) or record.understanding is None:
+        return record.question
+    intent = record.understanding.intent
+    about = (intent.quantity, intent.structure, intent.other_structure)
+    return f"{intent.task}: {', '.join(key.replace('_', ' ') for key in about if key)}".removesuffix(": ")
+
+
+def _said(answer: Answer) -> str:
+    """The answer; of one that cannot be drawn its value."""
+    if drawable(answer.text):
+        return answer.text
+    values = answer.value if isinstance(answer.value, list) else [answer.value]
+    return ", ".join(_value(value) for value in values)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "see the record"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def _lines(record: Record, size_px: int, width_px: float, first_width_px: float) -> list[Line]:
     """The strip's lines of text after the verdict, wrapped, each with its colour."""
-    lines: list[Line] = [(line, QUIET) for line in wrap(record.question, size_px, first_width_px, 2)]
+    lines: list[Line] = [(line, QUIET) for line in wrap(_asked(record), size_px, first_width_px, 2)]
     if record.answer:
         withheld = record.verdict is not None and record.verdict.status == "abstained"
-        text = f"Claimed, and withheld: {record.answer.text}" if withheld else record.answer.text
+        text = f"Claimed, and withheld: {_said(record.answer)}" if withheld else _said(record.answer)
         text += f"  (confidence {record.answer.confidence:.2f})"
         lines += [(line, QUIET if withheld else TEXT) for line in wrap(text, size_px, width_px, 3)]
     for reason in (record.verdict.reasons if record.verdict else ())[:MAX_REASONS]:

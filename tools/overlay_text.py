@@ -34,6 +34,11 @@ def plain(text: str) -> str:
     return "".join(result)
 
 
+def drawable(text: str) -> bool:
+    """Whether all of a text can be drawn, if only folded: Chinese cannot."""
+    return plain(text).count("?") == text.count("?")
+
+
 def _runs(text: str) -> list[str]:
     return [run for run in re.split("([µ²])", plain(text)) if run]
 

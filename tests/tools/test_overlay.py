@@ -19,12 +19,14 @@ from fiducial.tools.record import (
     Answer,
     Ellipse,
     ImageInfo,
+    Intent,
     Interval,
     Measurement,
     Reason,
     Record,
     Region,
     Scale,
+    Understanding,
     Verdict,
 )
 
@@ -194,3 +196,16 @@ def test_writing_and_what_cannot_be_written(tmp_path):
     for target in (tmp_path / "nowhere" / "o.png", tmp_path / "o.xyz"):
         with pytest.raises(InputError, match="cannot write the overlay"):
             write_overlay(target, GRAY, record(BOX))
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "plain"), [("有1个息肉。", 1, "1"), ("是", True, "yes"), ("…息肉", None, "see the record")]
+)
+def test_what_the_font_cannot_draw_is_drawn_in_the_words_of_the_record(text, value, plain) -> None:
+    understood = Understanding(intent=Intent(task="count", structure="polyp", language="zh"), confidence=1.0)
+    asked = record(understanding=understood, answer=Answer(text=text, value=value, confidence=0.9))
+    chinese = asked.model_copy(update={"question": "有多少个息肉？"})
+    english = asked.model_copy(
+        update={"question": "count: polyp", "answer": Answer(text=plain, value=value, confidence=0.9)}
+    )
+    assert (draw_overlay(GRAY, chinese) == draw_overlay(GRAY, english)).all()
