@@ -43,13 +43,15 @@ def test_the_majority_is_that_of_the_type_of_the_train_list() -> None:
     assert type_of(sample("no", "ATRIB")) == type_of(sample("no", "attrib")) == "ATTRIB"
 
 
-def test_figures_stand_beside_both_guesses() -> None:
+def test_figures_stand_beside_each_guess() -> None:
     rows = [row("a", (True, False, False)), row("a", (True, True, False)), row("b", (False, True, False), "partial")]
     found = scores(rows)
     assert (found["questions"], found["images"], found["right"], found["majority"]) == (3, 2, 2 / 3, 2 / 3)
     assert found["interval"] == (0.0, 1.0)
     assert found["above blank"] == (0.0, 1.0)
     assert found["above majority"] == (-1.0, 0.5)
+    assert "chance" not in found
+    assert scores([own | {"chance_right": 0.5} for own in rows])["above chance"] == (-0.5, 0.5)
     figures = summary([*rows, row("c", (False, False, False), is_closed=False)])
     assert figures["closed ask"]["share_abstained"] == pytest.approx(2 / 3)
     assert figures["closed ask"]["right_of_told"] == 1.0
