@@ -3,6 +3,7 @@
 Read clause by clause, for a denial reaches no further than its clause and what is listed in it, known or not. What is
 said of a structure that is there anyway (心脏无明显增大, the heart is not enlarged; 未见红细胞聚集, red cells do not
 clump) and what is left open (不能除外, not excluded) is no claim about its presence; 约, 数 and a range are no count.
+Nor is a number or a denial that one place has (左肺1处): the whole may have more.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _FREE = (  # what a number is no part of: a longer number, a range, an ordinal, 
 )
 _NUMBER = rf"{_FREE}(\d{{1,3}}(?:,\d{{3}})+(?!\d)|\d{{1,4}}(?!\d|[.．]\d)|{_ONES}?十{_ONES}?|[零两]|{_ONES})"
 _MEASURE = r"(?:[個枚处處颗顆例粒名条條只块塊]|个(?!月))"
-_MODIFIER = r"(?:[^\W\da-zA-Zµ米和与及或]{0,6}的|明显|明确|任何|其他|异常|可疑|单发|多发|大|小)?"
+_UNIT = r"(?:[mcµμ]m|[微毫厘]米)"
+_SIZE = rf"(?:[\d.]+\s*{_UNIT}?\s*[×xX*]\s*)*[\d.]+\s*{_UNIT}"
+_PLAIN = r"[^\W\da-zA-Zµ米和与及或]{0,6}"
+_MODIFIER = rf"(?:{_PLAIN}(?:{_SIZE}{_PLAIN})?的|明显|明确|任何|其他|异常|可疑|单发|多发|大|小)?"
 _LOOKED = r"(?:见到?|发现|检出|检测到|观察到|看到|探及|显示)"
 _DENIAL = rf"(?:(?:没有|未|不){_LOOKED}|没有|不存在|并?无|(?<!不能)(?<!未能)(?<!无法)(?<!不)(?:排除|除外))(?:有|存在)?"
 _OPEN = re.compile(r"(?:不能?|未能|无法)(?:完全)?(?:排除|除外)|否认")
@@ -45,6 +49,9 @@ _ATTRIBUTE = re.compile(  # of what is there: 可见一枚无蒂息肉
 _UNCLEAR = re.compile(rf"{_DENIAL}(?:(?!可见|见有|有|\d|{_MEASURE}).)*$")  # 未见新增…: nothing is said of the others
 _LISTED = re.compile(rf"\s*(?:{_OTHER})?(?:{_JOINED}{_OTHER})*{_JOINED}\s*{_MODIFIER}\s*")
 _WHOLE = re.compile(rf"\s*(?:$|{_JOINED}|[（(]|存在|征象|表现|显示|等|影|也|而|且)")  # nothing else of it is denied
+_PLACE = re.compile(
+    r"[左右上中下前后]\w?(?:肺|叶|侧|半球|半|方|部|段|野|区|边|角|象限)"
+)  # a part of the whole, not 双肺
 _ID = re.compile(r"(?<![A-Za-z0-9])R\d+")
 
 
@@ -85,13 +92,15 @@ def _of_clause(clause: str) -> list[Claim]:
         unclear = _OPEN.search(before) or (not denied and not attribute and _UNCLEAR.search(before))
         if unclear or _PROPERTY.match(after) or (denied and not _WHOLE.match(after)):
             continue
-        absent = denied or bool(gone.match(after))
+        absent, placed = denied or bool(gone.match(after)), bool(_PLACE.search(clause[: match.start()]))
         total = None if absent else _TOTAL.match(after)
         number = None if absent else _BEFORE.search(before)
         if number is None and total is not None:
             number, end = total, match.end() + total.end()
         count = _number(number[number.lastindex or 0]) if number else None
-        if count:
-            out.append(Claim("count", key, count))
-        out.append(Claim("absence" if absent or count == 0 else "presence", key))
+        if absent or count == 0:
+            out += [] if placed else [Claim("absence", key)]
+        else:
+            out += [Claim("count", key, count)] if count and not placed else []
+            out.append(Claim("presence", key))
     return out

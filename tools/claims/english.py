@@ -1,7 +1,8 @@
 """What an English text claims.
 
 A small reader of plain sentences, not a parser: numbers (also in words), region ids and ranges of ids, structures,
-positions of ids, what most of them do, absence, the kind of the image.
+positions of ids, what most of them do, absence, the kind of the image. A number or a denial that one part of an organ
+has ("one opacity in the right lung") is no claim about the whole; that it lies there, after a comma, is.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ _KINDS = {
     "chest_xray": ("frontal chest x-ray", "chest x-ray", "chest film"),
     "radiology": ("radiology image",),
 }
+_SIDE = "left|right|upper|middle|lower"
 _ADJECTIVES = "separate individual marked visible single different other"
 _LONGEST_RANGE = 500
 _DENIALS = ("none", "nothing", "neither", "absent", "not")  # of a whole clause
@@ -98,6 +100,7 @@ def _reader() -> tuple[re.Pattern[str], dict[str, str]]:
         "kind": _any(kinds),
         "structure": _any([name for name in named if name not in kinds]),
         "regions": r"regions?",
+        "part": rf"(?:(?:in|within|of) the )?(?:{_SIDE})(?: \w+)? (?:lung|lobe|hemithorax|hemisphere|zone|base|apex)",
         "half": r"(?:left|right|upper|lower|top|bottom) half",
         "place": r"(?:upper|lower|top|bottom)[ -](?:left|right)|top|bottom|left|right|centre|center|middle",
         "most": r"most|majority|mostly|mainly",
@@ -227,7 +230,7 @@ class _Sentence:
         denied = denied and not _TURN.search(event.gap)
         if denied or self.negated[i] or (i - 1 in self.denied and self._listed_with_or(i)):
             self.denied.add(i)
-            self.out.append(Claim("absence", key))
+            self.out += [] if self._of_a_part(i) else [Claim("absence", key)]
             return
         if key == "region":
             return
@@ -263,11 +266,19 @@ class _Sentence:
         event = self.events[i]
         after = self.events[i + 1] if i + 1 < len(self.events) else None
         if after is not None and after.type in ("structure", "regions") and _adjacent(after.gap):
+            if self._of_a_part(i, i + 1):
+                return
             key = "region" if after.type == "regions" else _reader()[1][after.value]
             self.out.append(Claim("count", key, _number(event.value)))
             self.counted.add(key)
-        elif event.value != "one":
+        elif event.value != "one" and not self._of_a_part(i):
             self.out.append(Claim("number", None, _number(event.value)))
+
+    def _of_a_part(self, first: int, last: int | None = None) -> bool:
+        """Whether what the events from the first to the last say is of the part of an organ that is named beside it."""
+        before = first > 0 and self.events[first - 1].type == "part"
+        after = self.events[(first if last is None else last) + 1 :][:1]
+        return before or any(event.type == "part" and not event.gap.strip() for event in after)
 
     def _close(self) -> None:
         """A structure that was counted or given a range, with ids in the same sentence, has those ids and no others."""
