@@ -25,8 +25,15 @@ from fiducial.tools.claims import claims
 from fiducial.tools.errors import InputError
 from fiducial.tools.record import Answer
 from fiducial.tools.structures import members
+from fiducial.tools.words import keys_of_names
 
-PARTS = re.compile(r"[.!?;,，；;。！？\n]")  # of a report: what stands alone between its marks
+# What a report may hold beside the names of known structures to be one of absences: nothing that nobody looked for.
+DENYING = re.compile(
+    r"\b(?:there|is|are|was|were|no|not|none|nor|neither|any|or|and|in|on|of|the|this|image|picture|frame|film|slice"
+    r"|smear|volume|found|seen|visible|detected|present|absent|evidence|signs?|red|white|cells?)\b"
+    r"|没有|未|无|不|见到?|发现|检出|检测到|观察到|看到|探及|显示|有|存在|图像|视野|双肺|[图片中内里上本该此]"
+    r"|明显|明确|任何|征象|表现|[均都也亦及和与或而且影]"
+)
 
 
 def question(run: Run) -> str:
@@ -161,6 +168,9 @@ def ungrounded(run: Run) -> str | None:
 
 
 def _denies_only(text: str) -> bool:
-    """Whether every part of a report names a known structure, and all that it says of them is that they are absent."""
-    parts = [part for part in PARTS.split(text) if part.strip()]
-    return {claim.kind for claim in claims(text)} == {"absence"} and all(map(claims, parts))
+    """Whether all that a report says of known structures is that they are absent, and it speaks of nothing else."""
+    rest = text.lower()
+    for name in keys_of_names("zh"):
+        rest = rest.replace(name, " ")
+    speaks_of_more = re.search(r"\w", DENYING.sub(" ", rest)) is not None
+    return not speaks_of_more and {claim.kind for claim in claims(text)} == {"absence"}

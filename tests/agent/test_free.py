@@ -162,13 +162,32 @@ def test_a_report_that_is_contradicted_says_by_what(asked: Any, text: str, why: 
     assert why in record.verdict.reasons[0].detail
 
 
-@pytest.mark.parametrize("text", ["There are no platelets.", "未见血小板。"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There are no platelets.",
+        "No platelets and no polyps are seen in this image.",
+        "No red cells or platelets.",
+        "未见血小板。",
+        "图像中没有血小板及肺部阴影，也未见息肉。",
+    ],
+)
 def test_a_report_of_absences_rests_on_having_looked(asked: Any, text: str) -> None:
     assert status(asked("Write a report", report=reported(text), detect=boxes())) == "answered"
     assert status(asked("Write a report", report=reported(text), detect=boxes(*grid(1)))) == "partial"
 
 
-@pytest.mark.parametrize("text", ["There are no platelets. There is a large pneumothorax.", "大量气胸，未见血小板。"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There are no platelets. There is a large pneumothorax.",
+        "No platelets and a large pneumothorax.",
+        "A large pneumothorax without platelets, and no polyps.",
+        "大量气胸，未见血小板。",
+        "大量气胸而未见血小板。",
+        "大量气胸未见血小板。",
+    ],
+)
 def test_a_report_of_more_than_absences_does_not_rest_on_them(asked: Any, text: str) -> None:
     record = asked("Write a report", report=reported(text), detect=boxes())
     assert (status(record), codes(record)) == ("partial", ["ungrounded"])
