@@ -54,10 +54,13 @@ Scores = dict[tuple[str, str], dict[str, list[float]]]
 THRESHOLDS = np.arange(0.05, 0.96, 0.05)
 
 
-def other_skill(skill: str, known: Collection[str]) -> str:
-    """The skill whose adapter is put in the place of this one's: the next in the list that the model has one for."""
+def other_skill(skill: str, known: Collection[str]) -> str | None:
+    """The skill whose adapter is put in the place of this one's: the next in the list that the model has one for.
+
+    None where there is no other.
+    """
     own = [other for other in SKILLS if other in known or other == skill]
-    return own[(own.index(skill) + 1) % len(own)]
+    return own[(own.index(skill) + 1) % len(own)] if len(own) > 1 else None
 
 
 def perform(session: Any, skill: str, trial: Trial) -> float:
@@ -70,12 +73,10 @@ def perform(session: Any, skill: str, trial: Trial) -> float:
 
 
 def settings(session: Any, skill: str) -> dict[str, Any]:
-    """The session as shipped, with no adapter for this skill, and with another skill's."""
-    return {
-        "on": session,
-        "off": session.with_adapter(skill, None),
-        "swapped": session.with_adapter(skill, other_skill(skill, session.model.skills)),
-    }
+    """The session as shipped, with no adapter for this skill, and with another skill's where there is one."""
+    other = other_skill(skill, session.model.skills)
+    swapped = {"swapped": session.with_adapter(skill, other)} if other else {}
+    return {"on": session, "off": session.with_adapter(skill, None), **swapped}
 
 
 def open_session(model: Any, path: Path) -> tuple[Any, tuple[int, int]]:
@@ -154,13 +155,26 @@ def phantoms(model: Any, count: int) -> Iterator[tuple[str, Trial, Path]]:
 
 
 def compared(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """Mean of each setting, and the paired differences with their intervals."""
-    figures: dict[str, Any] = {"n": len(found["on"]), **{setting: mean(found[setting]) for setting in SETTINGS}}
-    for setting in SETTINGS[1:]:
+    """Mean of each setting that was tried, and the paired differences with their intervals."""
+    tried = [setting for setting in SETTINGS if found[setting]]
+    figures: dict[str, Any] = {"n": len(found["on"]), **{setting: mean(found[setting]) for setting in tried}}
+    for setting in tried[1:]:
         difference = [a - b for a, b in zip(found["on"], found[setting], strict=True)]
         figures[f"on_minus_{setting}"] = mean(difference)
         figures[f"on_minus_{setting}_interval"] = bootstrap(difference)
     return figures
+
+
+def shown_skills(figures: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """The table of every set and skill; without what was swapped, and a sentence, where no other adapter was there."""
+    every = [(name, skill, f) for name, own in figures.items() for skill, f in own.items()]
+    tried = [setting for setting in SETTINGS if any(setting in f for _, _, f in every)]
+    columns = ["n", *tried, *(f"on_minus_{setting}" for setting in tried[1:])]
+    intervals = [f"on_minus_{setting}_interval" for setting in tried[1:]]
+    rows = ([name, skill, *(f.get(c, "") for c in (*columns, *intervals))] for name, skill, f in every)
+    told = table(("set", "skill", *columns, *(f"95 % {setting}" for setting in tried[1:])), rows)
+    alone = sorted({skill for _, skill, f in every if "swapped" not in f})
+    return told + (f"\n\nThe model has no other adapter to put in the place of: {', '.join(alone)}." if alone else "")
 
 
 # --- the tower alone -----------------------------------------------------------------------------------------------
@@ -264,11 +278,7 @@ def main() -> None:
     figures: dict[str, dict[str, Any]] = {}
     for (name, skill), found in scores(model, args).items():
         figures.setdefault(name, {})[skill] = compared(found)
-    columns = ("n", *SETTINGS, "on_minus_off", "on_minus_swapped")
-    intervals = ("on_minus_off_interval", "on_minus_swapped_interval")
-    every = [(name, skill, f) for name, own in figures.items() for skill, f in own.items()]
-    rows = ([name, skill, *(f[c] for c in columns), *(f[i] for i in intervals)] for name, skill, f in every)
-    print(table(("set", "skill", *columns, "95 % off", "95 % swapped"), rows))
+    print(shown_skills(figures))
     tower = tower_alone(model, args)
     keys = list(next(iter(tower.values())))
     print("\n" + table(("structure", *keys), ([s, *(f[k] for k in keys)] for s, f in tower.items())))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fiducial.benchmarks.adapters_matter import SETS, missing, other_skill
+from fiducial.benchmarks.adapters_matter import SETS, compared, missing, other_skill, shown_skills
 from fiducial.benchmarks.bccd_val import BCCD
 from fiducial.benchmarks.dsb2018_val import DSB2018
 from fiducial.benchmarks.skill_scores import OF_KIND, landmarks_trial, report_trial, trials
@@ -80,6 +80,17 @@ def test_another_adapter_is_one_that_the_model_has() -> None:
     assert other_skill("count", {"count", "point", "explain"}) == "point"
     assert other_skill("explain", {"understand", "explain"}) == "understand"
     assert other_skill("explain", {"understand", "explain", "report"}) == "report"
+
+
+def test_a_single_adapter_is_swapped_with_none_and_the_table_says_so() -> None:
+    assert other_skill("count", {"count"}) is None
+    alone = compared({"on": [1.0, 0.5], "off": [0.0, 0.5], "swapped": []})
+    assert alone["on_minus_off"] == 0.5 and "swapped" not in alone
+    told = shown_skills({"bccd": {"count": alone}})
+    assert "95 % swapped" not in told and told.endswith("no other adapter to put in the place of: count.")
+    both = compared({"on": [1.0], "off": [0.0], "swapped": [0.5]})
+    told = shown_skills({"bccd": {"count": both}})
+    assert "95 % swapped" in told and "no other adapter" not in told
 
 
 def test_a_set_is_left_out_of_a_base_that_does_not_know_its_structures() -> None:
