@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
+from fiducial.skills.training.embedded.calibrate import FIT_PHANTOMS, is_fitted
 from fiducial.tools.errors import InputError
 
 DIMENSIONS = 12
@@ -76,3 +77,10 @@ def test_an_uncalibrated_folder_and_a_spoiled_one(tmp_path: Path) -> None:
     (tmp_path / "calibration.json").write_text("{}")
     with pytest.raises(InputError, match="calibrate the model again"):
         Calibration.load(tmp_path)
+
+
+def test_a_phantom_volume_counts_once_however_many_slices_it_gives() -> None:
+    groups: set[str] = set()
+    slices = [f"volume{n}" for n in range(FIT_PHANTOMS + 20) for _ in range(3)]
+    kept = [group for group in slices if is_fitted(groups, group)]
+    assert kept == slices[: 3 * FIT_PHANTOMS]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fiducial.skills.families.llava.tower import Tower
 
 PHANTOMS = 4500  # of all scenes, so that enough are kept back for a p-value below the least typicality
-FIT_PHANTOMS = 150  # of a kind, which the cloud of it is fitted to; more change nothing and take long to look at
+FIT_PHANTOMS = 150  # of a kind at most, which its cloud is fitted to, for looking takes long; all slices of each
 # On held-out smears the regions count platelets and white cells better than the count skill does, so decoding held to
 # the count claimed proves nothing and confirms nothing.
 POLICY: dict[str, Any] = {
@@ -44,6 +44,13 @@ def look(tower: Tower, sample: Sample) -> tuple[np.ndarray, float | None]:
     return out.dense.embedding[0].numpy(), error
 
 
+def is_fitted(groups: set[str], group: str) -> bool:
+    """Whether a phantom is among the first FIT_PHANTOMS of its kind; enters it into those seen so far if it is."""
+    if len(groups) < FIT_PHANTOMS:
+        groups.add(group)
+    return group in groups
+
+
 def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> Calibration:
     """Fit clouds on the images trained on, measure on those kept back, write both beside the base."""
     from transformers import LlavaForConditionalGeneration
@@ -56,12 +63,13 @@ def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> C
     tower.eval()
     found: dict[tuple[str, bool, bool], list[np.ndarray]] = {}
     errors: list[float] = []
+    drawn: dict[str, set[str]] = {}
     for sample in corpus(root, "train", phantoms=PHANTOMS, drawn=0):
         if sample.kind == "other" or sample.kind not in tower.config.kinds:
             continue
         held = held_out(sample.group)
         rows = found.setdefault((sample.kind, held, sample.real), [])
-        if not held and not sample.real and len(rows) >= FIT_PHANTOMS:
+        if not held and not sample.real and not is_fitted(drawn.setdefault(sample.kind, set()), sample.group):
             continue
         embedding, error = look(tower, sample)
         rows.append(embedding)
