@@ -213,9 +213,12 @@ def look(run: Run) -> str:
 
 
 def _foreign(run: Run, structure: str, kind: str, confidence: float) -> str:
-    """Something that images of this kind do not show: none of it, or nothing to measure."""
+    """Something that images of this kind do not show: none of it, or nothing to measure, unless the base is asked."""
     spoken = run.language
     shown = f"this is {phrases.domain(kind)}, and {phrases.name(structure)} do not occur in it"
+    if run.free:  # the guide may take the image for what it is not; the answer is held to what the base points at
+        run.check("structure_in_domain", "warn", f"by its looks, {shown}; the base is asked all the same")
+        return "answer"
     run.check("structure_in_domain", "warn", shown)
     task = run.intent.task
     if task in ("size", "compare"):

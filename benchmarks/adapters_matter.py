@@ -35,7 +35,7 @@ from fiducial.benchmarks.common import (
     write,
 )
 from fiducial.benchmarks.phantom_skills import FIRST_SEED, written
-from fiducial.benchmarks.questions import QUESTIONS, understood
+from fiducial.benchmarks.questions import read_questions, understood
 from fiducial.benchmarks.skill_scores import MAKERS, OF_KIND, ON_PHANTOMS, Trial, trials
 from fiducial.skills.base import UnderstandArgs
 from fiducial.skills.families.llava.inclusion import Rule
@@ -89,7 +89,7 @@ def open_session(model: Any, path: Path) -> tuple[Any, tuple[int, int]]:
 
 def question_trials() -> list[Trial]:
     """The understanding of each held-out question."""
-    rows = [json.loads(line) for line in QUESTIONS.read_text(encoding="utf-8").splitlines()]
+    rows = read_questions("eighty")
     return [
         Trial(
             UnderstandArgs(question=row["question"]),

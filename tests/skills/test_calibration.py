@@ -9,6 +9,7 @@ import pytest
 
 from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
 from fiducial.skills.training.embedded.calibrate import FIT_PHANTOMS, is_fitted
+from fiducial.skills.training.embedded.calibrate import across_folds
 from fiducial.tools.errors import InputError
 
 DIMENSIONS = 12
@@ -84,3 +85,14 @@ def test_a_phantom_volume_counts_once_however_many_slices_it_gives() -> None:
     slices = [f"volume{n}" for n in range(FIT_PHANTOMS + 20) for _ in range(3)]
     kept = [group for group in slices if is_fitted(groups, group)]
     assert kept == slices[: 3 * FIT_PHANTOMS]
+
+
+def test_where_few_images_are_kept_back_the_folds_tell_how_far_out_one_may_be() -> None:
+    rng = np.random.default_rng(5)
+    seen, new = embeddings(rng, 150), embeddings(rng, 400)
+    distances = np.sort(across_folds(list(seen)))
+    assert len(distances) == len(seen)
+    calibration = Calibration({"radiology": (Cloud.of(seen),)}, {"radiology": distances})
+    p = np.array([calibration.typicality("radiology", x) for x in new])
+    assert (p <= 0.1).mean() <= 0.1 + 3 * np.sqrt(0.09 / 150)
+    assert calibration.typicality("radiology", np.full(DIMENSIONS, 1e3)) < 0.02

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fiducial.skills.families.llava.family import LlavaModel
 
 MAX_NEW_TOKENS = 200
+BLANK_LEVELS = 2  # of 255 in every channel: what a lossy codec makes of one colour
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,11 @@ class LlavaSession:
         """What kind of image this is, and how typical of its kind.
 
         An image of other proportions than the tower's input has bars around it, untypical in themselves: there it is
-        also looked at mirrored at its edges, and the better of the two counts if both are of one kind.
+        also looked at mirrored at its edges, and the better of the two counts if both are of one kind. An image of one
+        colour is none of any kind, though the outer slices of a volume, which the model has seen, look the same.
         """
+        if int(np.ptp(self.image.rgb_u8, axis=(0, 1)).max()) <= BLANK_LEVELS:
+            return DomainEvidence("other", {"other": 1.0}, 0.0)
         dense = self._encoded[0].dense
         kinds, probabilities = self.model.tower.config.kinds, dense.kind[0].softmax(-1).tolist()
         kind = kinds[int(np.argmax(probabilities))]
