@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from fiducial.skills.families.llava.calibration import DEFAULT_HEAD_SIGMA, Calibration, Cloud
-from fiducial.skills.training.embedded.calibrate import FIT_PHANTOMS, is_fitted
-from fiducial.skills.training.embedded.calibrate import across_folds
+from fiducial.skills.training.embedded.calibrate import FIT_PHANTOMS, across_folds, is_fitted
 from fiducial.tools.errors import InputError
 
 DIMENSIONS = 12

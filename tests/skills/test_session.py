@@ -279,9 +279,9 @@ def user_scale(row_mm: float, column_mm: float) -> Scale:
 
 
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_an_image_of_one_colour_is_of_no_kind(model: LlavaModel, level: int, tmp_path: Path) -> None:
+def test_an_image_of_one_colour_is_of_no_kind(tiny_model: LlavaModel, level: int, tmp_path: Path) -> None:
     blank = np.full((60, 80, 3), level, np.uint8)
     blank[10, 10] = max(level, 2) - 2
     PILImage.fromarray(blank).save(tmp_path / "blank.png")
-    seen = model.open(open_image(tmp_path / "blank.png")).domain
+    seen = tiny_model.open(open_image(tmp_path / "blank.png")).domain
     assert (seen.kind, seen.typicality) == ("other", 0.0)

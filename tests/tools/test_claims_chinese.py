@@ -24,6 +24,12 @@ CHINESE = {
     "息肉未见": {("absence", "polyp", None)},
     "心脏无明显增大": set(),
     "未见心脏增大，可见息肉": {("presence", "polyp", None)},
+    "总共检出2：R1位于左侧，没有标出区域。": {
+        ("number", None, 2),
+        ("region", "R1", None),
+        ("absence", "region", None),
+    },
+    "发现3个细胞核，标为R1至R3。": {("count", "nucleus", 3), *(("region", f"R{n}", None) for n in (1, 2, 3))},
     "可见0.5 mm的息肉": {("presence", "polyp", None)},
 }
 

@@ -26,7 +26,7 @@ _UNIT = r"(?:[mcµμ]m|[微毫厘]米)"
 _SIZE = rf"(?:[\d.]+\s*{_UNIT}?\s*[×xX*]\s*)*[\d.]+\s*{_UNIT}"
 _PLAIN = r"[^\W\da-zA-Zµ米和与及或]{0,6}"
 _MODIFIER = rf"(?:{_PLAIN}(?:{_SIZE}{_PLAIN})?的|明显|明确|任何|其他|异常|可疑|单发|多发|大|小)?"
-_LOOKED = r"(?:见到?|发现|检出|检测到|观察到|看到|探及|显示)"
+_LOOKED = r"(?:见到?|发现|检出|检测到|观察到|看到|探及|显示|标出|勾画)"
 _DENIAL = rf"(?:(?:没有|未|不){_LOOKED}|没有|不存在|并?无|(?<!不能)(?<!未能)(?<!无法)(?<!不)(?:排除|除外))(?:有|存在)?"
 _OPEN = re.compile(r"(?:不能?|未能|无法)(?:完全)?(?:排除|除外)|否认")
 _JOINED = r"(?:、|及|或者?|和|与|以及|亦)"
@@ -52,7 +52,12 @@ _WHOLE = re.compile(rf"\s*(?:$|{_JOINED}|[（(]|存在|征象|表现|显示|等|
 _PLACE = re.compile(
     r"[左右上中下前后]\w?(?:肺|叶|侧|半球|半|方|部|段|野|区|边|角|象限)"
 )  # a part of the whole, not 双肺
-_ID = re.compile(r"(?<![A-Za-z0-9])R\d+")
+_ID = re.compile(r"(?<![A-Za-z0-9])R(\d+)(?:\s*[至到~～–-]\s*R(\d+))?")
+_LONGEST_RANGE = 500
+_BARE = re.compile(
+    rf"(?:共|检出|发现|数到|找到|标出)\s*{_NUMBER}\s*{_MEASURE}?\s*(?=$|[:：])"
+)  # of nothing that is named
+_REGIONS = {"区域": "region"}
 
 
 @cache
@@ -61,7 +66,7 @@ def _names() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
 
     And the structure of each name.
     """
-    named = keys_of_names("zh")
+    named = keys_of_names("zh") | _REGIONS
     names = "|".join(re.escape(name) for name in named)
     gone = re.compile(rf"(?:\s*{_JOINED}\s*(?:{names}))*{_GONE}", re.IGNORECASE)
     return re.compile(names, re.IGNORECASE), gone, named
@@ -75,6 +80,12 @@ def _number(text: str) -> int:
     return _DIGITS.get(ones, 0) + (10 * _DIGITS.get(tens, 1) if ten else 0)
 
 
+def _ids(match: re.Match[str]) -> list[str]:
+    """The ids of one id, or of a range of them."""
+    first, last = int(match[1]), int(match[2] or match[1])
+    return [f"R{n}" for n in (range(first, last + 1) if 0 <= last - first <= _LONGEST_RANGE else (first, last))]
+
+
 def read_chinese(text: str) -> list[Claim]:
     """Every claim of a Chinese text, in order."""
     return [claim for clause in _CLAUSE.split(text) for claim in _of_clause(clause)]
@@ -82,7 +93,9 @@ def read_chinese(text: str) -> list[Claim]:
 
 def _of_clause(clause: str) -> list[Claim]:
     pattern, gone, named = _names()
-    out: list[Claim] = [Claim("region", match[0]) for match in _ID.finditer(clause)]
+    out = [Claim("region", name) for match in _ID.finditer(clause) for name in _ids(match)]
+    if bare := _BARE.search(clause):
+        out.append(Claim("number", None, _number(bare[1])))
     end, denied = 0, False
     for match in pattern.finditer(clause):
         key, before, after = named[match[0].lower()], clause[end : match.start()], clause[match.end() :]
@@ -102,5 +115,5 @@ def _of_clause(clause: str) -> list[Claim]:
             out += [] if placed else [Claim("absence", key)]
         else:
             out += [Claim("count", key, count)] if count and not placed else []
-            out.append(Claim("presence", key))
+            out += [Claim("presence", key)] if key not in _REGIONS.values() else []
     return out
