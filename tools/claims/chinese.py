@@ -55,9 +55,7 @@ _PLACE = re.compile(
 _ID = re.compile(r"(?<![A-Za-z0-9])R(\d+)(?:\s*[至到~～–-]\s*R(\d+))?")
 _LONGEST_RANGE = 500
 # Of nothing that is named.
-_BARE = re.compile(
-    rf"(?:共|检出|发现|数到|找到|标出)\s*{_NUMBER}\s*{_MEASURE}?\s*(?=$|[:：])"
-)
+_BARE = re.compile(rf"(?:共|检出|发现|数到|找到|标出)\s*{_NUMBER}\s*{_MEASURE}?\s*(?=$|[:：])")
 _REGIONS = {"区域": "region"}
 
 
