@@ -89,7 +89,11 @@ class TokenTrainer(SkillTrainer):
         peft: Any = self.accelerator.unwrap_model(model)
         inner = peft.get_base_model() if hasattr(peft, "get_base_model") else peft
         embedded = embed(inner, inputs["input_ids"], inputs.get("image_tokens"))
-        given = {"inputs_embeds": embedded, "attention_mask": inputs["attention_mask"], "labels": inputs["labels"]}
+        given: dict[str, Any] = {
+            "inputs_embeds": embedded,
+            "attention_mask": inputs["attention_mask"],
+            "labels": inputs["labels"],
+        }
         if inner is not peft and peft.active_peft_config.alora_invocation_tokens:
             # From embeddings alone PEFT cannot tell where a row's prompt ends, and would switch the adapter off.
             given["alora_offsets"] = calculate_alora_offsets(peft.peft_config, peft.active_adapter, inputs["input_ids"])

@@ -118,8 +118,8 @@ def tried(model: LlavaModel, samples: Sequence[Sample], known: Sequence[Sample])
             for s in (sessions[sample.image_name], blank)
         )
         kind = type_of(sample)
-        right = (same_answer(answer, truth) for answer in (seen, common[kind], unseen))
-        out.append(Trial(sample.image_name, kind, *right, options=len(options)))
+        right, majority, guess = (same_answer(answer, truth) for answer in (seen, common[kind], unseen))
+        out.append(Trial(sample.image_name, kind, right, majority, guess, options=len(options)))
     return out
 
 
