@@ -14,6 +14,7 @@ from fiducial.benchmarks.explanations import agreement
 from fiducial.benchmarks.phantom_skills import right_facts
 from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, LandmarkArgs, ReportArgs, SubjectArgs
 from fiducial.skills.datasets.phantoms import LANDMARKS
+from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.geometry.ellipses import ellipse_from_axes
 from fiducial.tools.geometry.matching import match_by_distance
 from fiducial.tools.record import Answer, Ellipse, ImageInfo, Intent, Record, Region, Understanding
@@ -132,12 +133,17 @@ def _explain(sample: Any, structure: str, size_px: tuple[int, int]) -> Iterator[
 
 
 def true_record(sample: Any, structure: str, size_px: tuple[int, int]) -> Record:
-    """The record of a count that the annotation gives."""
+    """The record of a count that the annotation gives: of a head its ellipse and the ends of its axes, else boxes."""
     objects = sample.of(structure)
-    regions = tuple(
-        Region(id=f"R{i}", label=structure, kind="box", box_xyxy_px=o.box_xyxy_px, score=0.95, skill="detect")
-        for i, o in enumerate(objects, 1)
-    )
+    regions: list[Region] = []
+    for o in objects:
+        if structure == "head" and o.ellipse_px is not None:
+            regions += regions_of_head(o.ellipse_px, 0.95, len(regions))
+            continue
+        name = f"R{len(regions) + 1}"
+        regions.append(
+            Region(id=name, label=structure, kind="box", box_xyxy_px=o.box_xyxy_px, score=0.95, skill="detect")
+        )
     n, names = len(objects), structures()[structure]
     text = f"There {'is' if n == 1 else 'are'} {n or 'no'} {names.name if n == 1 else names.plural}."
     return Record(
@@ -146,7 +152,7 @@ def true_record(sample: Any, structure: str, size_px: tuple[int, int]) -> Record
         image=ImageInfo(path="", sha256="", width_px=size_px[0], height_px=size_px[1]),
         understanding=Understanding(intent=Intent(task="count", structure=structure), confidence=1.0),
         answer=Answer(text=text, value=n, confidence=0.95),
-        regions=regions,
+        regions=tuple(regions),
     )
 
 
