@@ -208,15 +208,17 @@ def look(run: Run) -> str:
     foreign = [key for key in asked if evidence.kind not in structures()[key].domains]
     if not foreign:
         return "answer"
-    sure = float(evidence.probabilities.get(evidence.kind, evidence.typicality))
-    return _foreign(run, foreign[0], evidence.kind, sure)
+    return _foreign(run, foreign[0], evidence)
 
 
-def _foreign(run: Run, structure: str, kind: str, confidence: float) -> str:
-    """Something that images of this kind do not show: none of it, or nothing to measure, unless the base is asked."""
-    spoken = run.language
+def _foreign(run: Run, structure: str, evidence: DomainEvidence) -> str:
+    """Something that images of this kind do not show: none of it, or nothing to measure.
+
+    Where another model than the one asked took the image for that, it may be mistaken, and the base is asked.
+    """
+    spoken, kind = run.language, evidence.kind
     shown = f"this is {phrases.domain(kind)}, and {phrases.name(structure)} do not occur in it"
-    if run.free:  # the guide may take the image for what it is not; the answer is held to what the base points at
+    if run.free or not evidence.own:
         run.check("structure_in_domain", "warn", f"by its looks, {shown}; the base is asked all the same")
         return "answer"
     run.check("structure_in_domain", "warn", shown)
@@ -226,5 +228,6 @@ def _foreign(run: Run, structure: str, kind: str, confidence: float) -> str:
     names = {"kind": domain_of(kind, spoken), "name": phrases.name(structure, language=spoken)}
     why = phrases.say("foreign", spoken, **names)
     text = phrases.say("foreign_presence" if task == "presence" else "foreign_count", spoken, why=why)
-    run.put(answer=Answer(text=text, value=False if task == "presence" else 0, confidence=confidence))
+    sure = float(evidence.probabilities.get(kind, evidence.typicality))
+    run.put(answer=Answer(text=text, value=False if task == "presence" else 0, confidence=sure))
     return "explain"

@@ -27,12 +27,13 @@ class DomainEvidence:
 
     kind: the most probable kind (a key of DOMAIN_NAMES, or ``other``); probabilities: of each kind;
     typicality: conformal p-value of the image among held-out images of its kind (refusing below 0.02 refuses at most
-    about 2 % of images that do belong).
+    about 2 % of images that do belong). own: whether the model that is asked judged so, and not another in its place.
     """
 
     kind: str
     probabilities: Mapping[str, float]
     typicality: float
+    own: bool = True
 
 
 class Session(Protocol):

@@ -7,6 +7,7 @@ keeps foreign images out.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, cached_property
 
 from pydantic import BaseModel
@@ -35,7 +36,7 @@ class Guide:
     @property
     def domain(self) -> DomainEvidence:
         """What kind of image this is, and how typical of its kind."""
-        return self._session.domain
+        return replace(self._session.domain, own=False)
 
     def understand(self, args: BaseModel) -> BaseModel:
         """The typed intent of a question."""
