@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -148,6 +148,11 @@ def read_manifest(folder: Path, base: str | None = None, dialect: str | None = N
 def read_manifests(folder: Path) -> dict[str, Manifest]:
     """The manifest of the adapter that serves each skill, by skill."""
     return {skill: read_manifest(path) for skill, path in adapters_by_skill(folder).items()}
+
+
+def evidence_in(manifests: Mapping[str, Manifest]) -> dict[str, Evidence]:
+    """What the answers of each skill's adapter are worth beside a guess, where its manifest tells."""
+    return {skill: own.evidence for skill, own in manifests.items() if own.evidence is not None}
 
 
 def manifest_hashes(folder: Path) -> dict[str, str]:

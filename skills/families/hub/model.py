@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from fiducial.skills.adapters import Manifest, load_adapters, read_manifests
+from fiducial.skills.adapters import Manifest, evidence_in, load_adapters, read_manifests
 from fiducial.skills.base import ALL_SKILLS
 from fiducial.skills.bases import read_base_manifest
 from fiducial.skills.families.dialects import Dialect, dialect
@@ -73,7 +73,7 @@ class HubModel:
     @property
     def evidence(self) -> dict[str, Evidence]:
         """What the answers of each skill's adapter are worth beside a guess, where its manifest tells."""
-        return {skill: own.evidence for skill, own in self.manifests.items() if own.evidence is not None}
+        return evidence_in(self.manifests)
 
     def open(self, image: Image) -> HubSession:
         """A session on one image."""

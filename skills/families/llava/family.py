@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fiducial.skills.adapters import load_adapters, manifest_hashes, read_manifests
+from fiducial.skills.adapters import evidence_in, load_adapters, manifest_hashes, read_manifests
 from fiducial.skills.bases import read_base_manifest
 from fiducial.skills.families.llava import tower as _registers_the_tower  # noqa: F401
 from fiducial.skills.families.llava.calibration import Calibration
@@ -127,6 +127,5 @@ def load_llava(base: Path, adapters: Path) -> LlavaModel:
         warnings.simplefilter("ignore", FutureWarning)  # of one library about the other, nothing that a user could mend
         peft = load_adapters(model, base, adapters, DIALECT)
     hashes, manifests = manifest_hashes(adapters), read_manifests(adapters)
-    evidence = {skill: own.evidence for skill, own in manifests.items() if own.evidence is not None}
     answers = manifests["question"].answers if "question" in manifests else ()
-    return LlavaModel(base, peft, tokenizer, Calibration.load(base), hashes, evidence, answers)
+    return LlavaModel(base, peft, tokenizer, Calibration.load(base), hashes, evidence_in(manifests), answers)

@@ -48,7 +48,7 @@ def look(tower: Tower, sample: Sample) -> tuple[np.ndarray, float | None]:
 
 
 def across_folds(embeddings: Sequence[np.ndarray]) -> np.ndarray:
-    """(N,) the distance of each of a kind's real images to the cloud of the other folds.
+    """(N,) the distance of each image of a kind to the cloud of the other folds.
 
     For a kind of which too few are kept back. The tower has seen these images, so what it has not seen is somewhat
     further out and refused somewhat more often than the p-value says.
@@ -97,8 +97,8 @@ def calibrate(base: Path, root: Path, policy: dict[str, Any] | None = None) -> C
             continue
         clouds[kind] = tuple(Cloud.of(own) for own in fitted if len(own) > 1)
         apart = np.min([cloud.distance(kept) for cloud in clouds[kind]], axis=0)
-        own = [*found.get((kind, False, True), []), *found.get((kind, True, True), [])]
-        distances[kind] = np.sort(apart if len(apart) >= LEAST_KEPT else across_folds(own))
+        every = [embedding for part in (*fitted, kept) for embedding in part]
+        distances[kind] = np.sort(apart if len(apart) >= LEAST_KEPT else across_folds(every))
     # The 68 % quantile of the errors is one standard deviation of a normal one, and heavy tails do not blow it up.
     sigma = float(np.quantile(np.abs(errors), 0.68)) if errors else DEFAULT_HEAD_SIGMA
     calibration = Calibration(clouds, distances, sigma)
