@@ -59,9 +59,8 @@ def measure_landmarks(run: Run) -> None:
         run.abstain("not_measurable", str(error))
         return
     run.put(measurements=(taken,))
-    run.put(
-        answer=run.answer.model_copy(update={"text": phrases.measured(taken, intent.language), "value": taken.value})
-    )
+    text = phrases.measured(taken, intent.landmarks, intent.language)
+    run.put(answer=run.answer.model_copy(update={"text": text, "value": taken.value}))
     if taken.unit == "px":
         why = run.record.image.scale_refused or "the image carries none"
         run.check("scale_known", "warn", f"there is no physical scale ({why}); lengths are in px")

@@ -187,20 +187,20 @@ def _value(rows: Sequence[Sequence[Measurement]]) -> float | list[float]:
 def _told(run: Run, rows: Sequence[Sequence[Measurement]]) -> str:
     """The answer in words, one quantity after the other."""
     spoken, structure, m = run.language, str(run.intent.structure), rows[0][0]
-    named = {"name": phrases.name(structure, 1, spoken), "id": _id(run, m), "value": phrases.with_unit(m)}
+    named = {"name": phrases.name(structure, 1, spoken), "id": _id(run, m), "value": phrases.with_unit(m, spoken)}
     quantity = phrases.quantity(m.quantity, spoken)
     if run.intent.selector != "each":
         with_article = f"{'an' if quantity[0] in 'aeiou' else 'a'} {quantity}" if spoken == "en" else quantity
         return phrases.say("size_ranked", spoken, ordinal=_rank(run), quantity=with_article, **named)
     if len(rows) == 1 and (len(rows[0]) > 1 or m.quantity in HEAD_SIZES):
-        parts = [(phrases.quantity(each.quantity, spoken), phrases.with_unit(each)) for each in rows[0]]
+        parts = [(phrases.quantity(each.quantity, spoken), phrases.with_unit(each, spoken)) for each in rows[0]]
         told = [phrases.say("size_part", spoken, quantity=name, value=value) for name, value in parts]
         return phrases.say("size_parts", spoken, parts=_first_upper(phrases.listing(told, spoken)))
     if len(rows) == 1:
         return phrases.say("size_one", spoken, quantity=quantity, **named)
     first = [row[0] for row in rows]
     between = str(phrases.table(spoken)["semicolon"])
-    listed = between.join(f"{_id(run, m)} {phrases.with_unit(m)}" for m in first[: phrases.MAX_LISTED])
+    listed = between.join(f"{_id(run, m)} {phrases.with_unit(m, spoken)}" for m in first[: phrases.MAX_LISTED])
     left = len(first) - phrases.MAX_LISTED
     return phrases.say(
         "size_each",
@@ -209,7 +209,7 @@ def _told(run: Run, rows: Sequence[Sequence[Measurement]]) -> str:
         counted=phrases.counted(len(rows), structure, spoken),
         listed=listed,
         more=phrases.say("more", spoken, number=left) if left > 0 else "",
-        middle=phrases.with_unit(sorted(first, key=lambda m: m.value)[len(first) // 2]),
+        middle=phrases.with_unit(sorted(first, key=lambda m: m.value)[len(first) // 2], spoken),
     )
 
 

@@ -9,13 +9,14 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fiducial.tools.landmark_measures import landmark_words
+from fiducial.tools.landmark_measures import above_normal, landmark_words
 from fiducial.tools.positions import anchor_xy_px, place_of
 from fiducial.tools.record import ImageInfo, Intent, Language, Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, structures
 from fiducial.tools.words import domain_of, name_of
 
 MAX_LISTED = 8
+AT_THE_DETECTOR = " at the detector"  # ends the units of what a radiograph's detector sees
 
 
 @cache
@@ -176,9 +177,21 @@ def between(intent: Intent, regions: Sequence[Region], language: Language = "en"
     return say("between", language, quantity=asked, points=listing(points, language))
 
 
-def measured(m: Measurement, language: Language = "en") -> str:
-    """A measurement as a sentence."""
-    return say("measured", language, quantity=quantity(m.quantity, language), value=with_unit(m))
+def measured(m: Measurement, landmarks: Sequence[str], language: Language = "en") -> str:
+    """A measurement as a sentence; another says on which side it lies of the limit that the field goes by, if any.
+
+    What has no name of its own is named by the landmarks that it is taken between.
+    """
+    points = listing([landmark_words(key, language) for key in landmarks], language)
+    named = table(language)["of_landmarks"].get(m.quantity)
+    asked = str(named).format(points=points) if named else quantity(m.quantity, language)
+    said = say("measured", language, quantity=asked, value=with_unit(m, language))
+    ends = (m.interval.low, m.interval.high) if m.interval else (m.value, m.value)
+    low, high = (above_normal(m.quantity, value) for value in ends)
+    if low is None:
+        return said
+    side = "above" if low else "cannot_tell" if high else "within"
+    return said + str(table(language)["limits"][m.quantity][side])
 
 
 def rounded(value: float, uncertainty: float) -> str:
@@ -190,16 +203,18 @@ def rounded(value: float, uncertainty: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def unit_after(m: Measurement) -> str:
-    """A measurement's unit as it follows a number."""
-    return {"1": "", "°": "°"}.get(m.unit, f" {m.unit}")
+def unit_after(m: Measurement, language: Language = "en") -> tuple[str, str]:
+    """A measurement's unit as it follows a number, and what is said of it once: that it is at the detector."""
+    unit = m.unit.removesuffix(AT_THE_DETECTOR)
+    where = "" if unit == m.unit else str(table(language)["at_the_detector"])
+    return {"1": "", "°": "°"}.get(unit, f" {unit}"), where
 
 
-def with_unit(m: Measurement) -> str:
+def with_unit(m: Measurement, language: Language = "en") -> str:
     """``312.4 mm (± 4.1 mm)``; the uncertainty is one standard deviation."""
-    unit = unit_after(m)
+    unit, where = unit_after(m, language)
     value, spread = rounded(m.value, m.uncertainty), rounded(m.uncertainty, m.uncertainty)
-    return f"{value}{unit} (± {spread}{unit})"
+    return f"{value}{unit} (± {spread}{unit}){where}"
 
 
 ABOUT = {"question": "question in free words", "report": "report of the image", "kind": "kind of the image"}
@@ -213,9 +228,9 @@ def about(intent: Intent, language: Language = "en") -> str:
         options = f" ({' or '.join(intent.options)})" if intent.options else ""
         named = f", about {name(intent.structure, 1)}" if intent.structure else ""
         return ABOUT[intent.task] + options + named
-    if intent.task in ("angle", "distance"):
-        points = listing([landmark_words(key) for key in intent.landmarks])
-        return f"{quantity(intent.quantity or 'distance')} of {points}"
+    if intent.landmarks:
+        asked = quantity(intent.quantity) if intent.quantity else intent.task
+        return f"{asked} of {listing([landmark_words(key) for key in intent.landmarks])}"
     what = quantity(intent.quantity) if intent.quantity and intent.task in ("size", "compare") else intent.task
     if intent.task == "compare":
         what = f"comparison of {'number' if intent.quantity in (None, 'count') else what}"

@@ -99,7 +99,9 @@ class _Text:
                 lines += self._entry("", self._say("withheld", text=answer.text))
         else:
             lines = self._entry("Answer", answer.text if answer else "")
-        confidence = self._say("confidence", value=f"{answer.confidence:.2f}") if answer else ""
+        counted = self.record.understanding and self.record.understanding.intent.task == "count"
+        phrase = "confidence_count" if counted else "confidence"
+        confidence = self._say(phrase, value=f"{answer.confidence:.2f}") if answer else ""
         lines += self._entry("Verdict", phrases.word("status", status, self.language) + confidence)
         for reason in reasons:
             why = phrases.word("reasons", reason.code, self.language)
@@ -172,14 +174,15 @@ class _Text:
     def _measurement(self, m: Measurement) -> str:
         low, high = (phrases.rounded(value, m.uncertainty) for value in (m.interval.low, m.interval.high))
         without = m.scale_source == "none"
+        unit, _ = phrases.unit_after(m, self.language)
         return self._say(
             "measurement",
             quantity=phrases.quantity(m.quantity, self.language),
-            value=phrases.with_unit(m),
+            value=phrases.with_unit(m, self.language),
             level=f"{m.interval.level:.0%}",
             low=low,
             high=high,
-            unit=phrases.unit_after(m),
+            unit=unit,
             ids=", ".join(m.region_ids),
             source=self._say("no_scale_source") if without else self._say("scale_source", source=m.scale_source),
             note=self._say("note", note=m.note) if m.note else "",

@@ -51,14 +51,29 @@ def rules(language: Language) -> Rules:
 def read(question: str) -> Intent:
     """What a question asks. The task is ``question`` where it is none that has more of a form."""
     language = language_of(question)
-    text = " ".join(question.split()).rstrip(" ?？.。!！")
+    text = _plain(question)
     if (known := _named_quantity(text, language)) is not None:
         return known
+    return _by_rules(text, language) or Intent(task="question", structure=mentioned(text, language), language=language)
+
+
+def between_known_landmarks(question: str) -> Intent | None:
+    """An angle, distance or place of which every landmark is named, and known; None of any other question."""
+    intent = _by_rules(_plain(question), language_of(question))
+    return intent if intent and intent.landmarks and all(map(is_landmark, intent.landmarks)) else None
+
+
+def _plain(question: str) -> str:
+    return " ".join(question.split()).rstrip(" ?？.。!！")
+
+
+def _by_rules(text: str, language: Language) -> Intent | None:
+    """The first rule that fits and makes sense."""
     for rule in rules(language).rules:
         match = re.search(rule.pattern, text, re.IGNORECASE)
         if match and (intent := _intent(rule, match, text, language)) is not None:
             return intent
-    return Intent(task="question", structure=mentioned(text, language), language=language)
+    return None
 
 
 def free_question(question: str) -> Intent:
@@ -95,13 +110,19 @@ def _intent(rule: Rule, match: re.Match[str], text: str, language: Language) -> 
     if rule.task in ("closed", "presence"):  # also where what it is about is nothing that could be pointed at
         structure = mentioned(text, language) if rule.task == "closed" else label_in(said["s"], language)
         return Intent(task="question", structure=structure, options=(table.yes, table.no), language=language)
+    if rule.task == "location" and (landmarks := _landmarks_in(said["s"], table)):
+        return Intent(task="location", landmarks=landmarks, language=language)
     structure = label_in(said["s"], language) if "s" in said else None
     if structure is None and rule.task != "report":
         return None
-    if rule.task == "location" and structure is not None and is_landmark(landmark := landmark_named(structure)):
-        return Intent(task="location", landmarks=(landmark,), language=language)
     scope: Literal["local", "image"] = "image" if rule.task == "report" else "local"
     return Intent(task=rule.task, structure=structure, quantity=rule.quantity, scope=scope, language=language)
+
+
+def _landmarks_in(words: str, table: Rules) -> tuple[str, ...]:
+    """The landmarks of a list of names; none where one of them is not known."""
+    keys = [landmark_named(_bare(name, table)) for name in re.split(table.listed, _bare(words, table))]
+    return tuple(dict.fromkeys(keys)) if all(map(is_landmark, keys)) else ()
 
 
 def _between(rule: Rule, said: list[str], language: Language) -> Intent | None:

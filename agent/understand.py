@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fiducial.agent import phrases
-from fiducial.agent.reading import free_question, read
+from fiducial.agent.reading import between_known_landmarks, free_question, read
 from fiducial.agent.run import Run
 from fiducial.skills.base import DomainEvidence, UnderstandArgs, UnderstandResult, evidence_of
 from fiducial.tools.landmark_measures import named_quantities
@@ -32,10 +32,11 @@ NOT_FREE = ("kind", "question", *BY_WORDING)
 def understand(run: Run) -> str:
     """Type the question; abstain where it is not understood, or about something that the skills do not know.
 
-    A base that answers in free words is asked what is not understood, as the wording has it.
+    Landmarks that are all named need no model to be understood. A base that answers in free words is asked what is not
+    understood, as the wording has it.
     """
-    worded = read(run.record.question) if run.free else None
-    if worded is not None and worded.task in BY_WORDING:
+    worded = between_known_landmarks(run.record.question) or (read(run.record.question) if run.free else None)
+    if worded is not None and (worded.landmarks or worded.task in BY_WORDING):
         return _as_worded(run, worded)
     result: UnderstandResult = run.skill("understand", UnderstandArgs(question=run.record.question))
     intent = _with_landmarks(result.intent.model_copy(update={"language": language_of(run.record.question)}))

@@ -13,10 +13,10 @@ from fiducial.benchmarks.common import CELLS, box_of, matched, precision_recall_
 from fiducial.benchmarks.explanations import agreement
 from fiducial.benchmarks.phantom_skills import right_facts
 from fiducial.skills.base import AnswerArgs, ExplainArgs, FindArgs, LandmarkArgs, ReportArgs, SubjectArgs
-from fiducial.skills.datasets.phantoms import LANDMARKS
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.geometry.ellipses import ellipse_from_axes
 from fiducial.tools.geometry.matching import match_by_distance
+from fiducial.tools.landmark_measures import landmark_named
 from fiducial.tools.record import Answer, Ellipse, ImageInfo, Intent, Record, Region, Understanding
 from fiducial.tools.structures import structures
 
@@ -168,7 +168,7 @@ def report_trial(made: Any) -> Trial:
 
 def landmarks_trial(made: Any) -> Trial:
     """The landmarks of a phantom of a cephalogram: the share that is named and placed within 2 mm."""
-    truth = {LANDMARKS[k]: xy for k, xy in made.truth.landmarks_xy_px.items() if k in LANDMARKS}
+    truth = {landmark_named(k): xy for k, xy in made.truth.landmarks_xy_px.items()}
     scale = made.scale
 
     def score(result: Any) -> float:

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from fiducial.benchmarks.common import picture, read_hc18_rows, samples
-from fiducial.skills.datasets.phantoms import KEYS, LANDMARKS
+from fiducial.skills.datasets.phantoms import KEYS
 from fiducial.tools.geometry.boxes import iou_matrix_3d
 from fiducial.tools.geometry.ellipses import ellipse_area, ellipse_axes, ellipse_circumference
+from fiducial.tools.landmark_measures import landmark_named
 from fiducial.tools.phantoms.phantom import Phantom, PhantomObject
 from fiducial.tools.record import BoxXYXY, BoxXYZXYZ, Ellipse, Measurement, PointXY, Record
 from fiducial.tools.structures import members
@@ -190,7 +191,7 @@ def phantom_truth(made: Any, path: Path, of_slice: bool = False) -> Truth:
         scale.row_mm if scale else None,
         scale.column_mm if scale else None,
         known={q.quantity: q.value for q in getattr(truth, "quantities", ())},
-        landmarks_xy_px={LANDMARKS.get(k, k): xy for k, xy in getattr(truth, "landmarks_xy_px", {}).items()},
+        landmarks_xy_px={landmark_named(k): xy for k, xy in getattr(truth, "landmarks_xy_px", {}).items()},
         box_3d=lesion_box(made) if volume and not of_slice else None,
         made=truth,
         index=truth.objects[0].slice_index if volume and of_slice else None,

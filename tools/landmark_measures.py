@@ -33,12 +33,16 @@ ANGLES: frozenset[Form] = frozenset({"angle_at_vertex", "difference_at_vertex", 
 
 
 class BetweenLandmarks(Part):
-    """A quantity that has a name. of: its landmarks, in the order of the form; en, zh: what it is called."""
+    """A quantity that has a name. of: its landmarks, in the order of the form; en, zh: what it is called.
+
+    largest_normal: the limit that the field goes by, where there is one (of the cardiothoracic ratio 0.5: Danzer).
+    """
 
     form: Form
     of: tuple[str, ...]
     en: tuple[str, ...]
     zh: tuple[str, ...]
+    largest_normal: float | None = None
 
 
 @cache
@@ -65,15 +69,26 @@ def landmark_named(words: str) -> str:
     return said
 
 
+def landmark_keys() -> frozenset[str]:
+    """The landmarks that are known by name."""
+    return frozenset(map(str, _table()["landmarks"]))
+
+
 def is_landmark(key: str) -> bool:
     """Whether this is the key of a known landmark."""
-    return key in set(map(str, _table()["landmarks"]))
+    return key in landmark_keys()
 
 
 def landmark_words(key: str, language: Language = "en") -> str:
     """What a landmark is called when it is asked for."""
     names: dict[str, dict[str, list[str]]] = {str(k): v for k, v in _table()["landmarks"].items()}
     return names[key][language][0] if key in names else key.replace("_", " ")
+
+
+def above_normal(quantity: Quantity, value: float) -> bool | None:
+    """Whether a value is above the limit that the field goes by; None where there is no such limit."""
+    known = named_quantities().get(quantity)
+    return None if known is None or known.largest_normal is None else value > known.largest_normal
 
 
 def form_of(quantity: Quantity, count: int) -> Form:

@@ -17,6 +17,7 @@ import numpy as np
 
 from fiducial.skills.datasets.sample import Ask, Object, Sample
 from fiducial.skills.targets import LabelledPoint, LandmarksTarget, Query
+from fiducial.tools.landmark_measures import landmark_named
 from fiducial.tools.phantoms import SCENES, blood_smear, fetal_head
 from fiducial.tools.phantoms.ellipsoid import Plane, WorldEllipsoid
 from fiducial.tools.phantoms.scene import Scene
@@ -30,13 +31,6 @@ MIN_VISIBLE_FRACTION = 0.33
 KEYS = {
     "red_cell": "red_cell", "white_cell": "white_cell", "platelet": "platelet", "head": "head", "nucleus": "nucleus",
     "polyp": "polyp", "liver_lesion": "liver_lesion", "lesion": "brain_lesion", "heart": "heart", "opacity": "opacity",
-}  # fmt: skip
-# Landmarks by the names of ISBI 2015 (Wang et al., MedIA 31:63, 2016), as the set of real cephalograms has them.
-LANDMARKS = {
-    "S": "sella", "N": "nasion", "A": "subspinale", "B": "supramentale", "Pog": "pogonion", "Me": "menton",
-    "Go": "gonion", "Po": "porion", "Or": "orbitale", "ANS": "anterior nasal spine", "PNS": "posterior nasal spine",
-    "U1": "upper incisal incision", "L1": "lower incisal incision", "U1_apex": "upper incisor apex",
-    "L1_apex": "lower incisor apex",
 }  # fmt: skip
 PROPORTIONS = ((4, 3), (4, 3), (1, 1), (16, 9), (3, 4), (3, 2))
 CT_WINDOW = (50.0, 400.0)  # centre and width, HU, as the series itself states them
@@ -169,7 +163,7 @@ def _flat(scene: str, seed: int, made: Phantom) -> Sample:
             Query(task="landmark", label=name, scale=made.scale),
             LandmarksTarget(landmarks=(LabelledPoint(label=name, point_xy_px=point),)),
         )
-        for name, point in ((LANDMARKS.get(k, k), p) for k, p in made.truth.landmarks_xy_px.items())
+        for name, point in ((landmark_named(k), p) for k, p in made.truth.landmarks_xy_px.items())
     )
     name, facts = f"{scene}-{seed}", {q.quantity: f"{q.value:.6g}" for q in made.truth.quantities}
     pixels = partial(_pixels, scene, seed)

@@ -38,7 +38,8 @@ from fiducial.skills.families.llava.held import HeldToRecord
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
-from fiducial.tools.record import Ellipse, Intent, Language, Region
+from fiducial.tools.landmark_measures import above_normal, named_quantities
+from fiducial.tools.record import Ellipse, Intent, Language, Quantity, Region
 from fiducial.tools.words import domain_of
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ LANGUAGES: tuple[Language, ...] = ("en", "zh")
 EXPLAINED = ("presence", "count", "location", "size", "compare", "kind")  # tasks
 MARK_SIGMA = 0.25  # error of a landmark over the spread of its map, from held-out phantoms
 REPORTED = "chest_xray"
-LARGEST_NORMAL_RATIO = 0.5  # Danzer 1919
-RATIO_LANDMARKS = ("heart_right", "heart_left", "thorax_right", "thorax_left")
+RATIO: Quantity = "cardiothoracic_ratio"
 
 
 def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
@@ -259,7 +259,7 @@ def report(session: LlavaSession, args: ReportArgs) -> ReportResult:
     opacity, heart = said
     ratio = heart_ratio(session)
     if ratio is not None:
-        heart = dialect.HEARTS[ratio > LARGEST_NORMAL_RATIO]
+        heart = dialect.HEARTS[bool(above_normal(RATIO, ratio))]
     text = report_text(opacity, heart, ratio, args.language)
     # Of the line's six words two are decided; the heart's is settled by the ratio.
     return ReportResult(report=text, confidence=made.confidence, parsed=True, text=made.text)
@@ -280,10 +280,10 @@ def question(session: LlavaSession, args: QuestionArgs) -> QuestionResult:
 
 def heart_ratio(session: LlavaSession) -> float | None:
     """The width of the heart over that of the thorax between the landmarks; None where they are not placed in order."""
-    names, marks = session.model.tower.config.landmarks, session.marks
-    if not {*RATIO_LANDMARKS} <= {*names}:
+    names, marks, between = session.model.tower.config.landmarks, session.marks, named_quantities()[RATIO].of
+    if not {*between} <= {*names}:
         return None
-    right, left, far_right, far_left = (float(marks.xy_px[0, names.index(name), 0]) for name in RATIO_LANDMARKS)
+    right, left, far_right, far_left = (float(marks.xy_px[0, names.index(name), 0]) for name in between)
     ratio = (left - right) / (far_left - far_right) if far_left > far_right else -1.0
     return ratio if 0 < ratio < 1 else None
 

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from fiducial.skills.families.llava.dialect import HEARTS, render_report
 from fiducial.skills.families.llava.flips import mean_over_flips
-from fiducial.skills.families.llava.perform import LARGEST_NORMAL_RATIO, RATIO_LANDMARKS, REPORTED
+from fiducial.skills.families.llava.perform import RATIO, REPORTED
 from fiducial.skills.families.llava.proposals import Proposals
 from fiducial.skills.families.llava.tower import Tower, TowerConfig
 from fiducial.skills.training.embedded.dense_data import Cached, boxes_of, make_batch
 from fiducial.tools.geometry.matching import match_by_iou
+from fiducial.tools.landmark_measures import above_normal, named_quantities
 
 MATCH_IOU = 0.5
 MARK_WITHIN = 0.04  # of the input's width: a landmark further off than this is not the one that is meant
@@ -90,15 +91,16 @@ def report_of(objects: np.ndarray, marks: np.ndarray, config: TowerConfig) -> st
 
     The patient's right is on the image's left, so an opacity left of the middle of the thorax is in the right lung.
     """
-    if not {*RATIO_LANDMARKS} <= {*config.landmarks} or "opacity" not in config.labels:
+    between = named_quantities()[RATIO].of
+    if not {*between} <= {*config.landmarks} or "opacity" not in config.labels:
         return ""
-    right, left, far_right, far_left = (marks[config.landmarks.index(name), 0] for name in RATIO_LANDMARKS)
+    right, left, far_right, far_left = (marks[config.landmarks.index(name), 0] for name in between)
     if not np.isfinite([right, left, far_right, far_left]).all():
         return ""
     spots = objects[objects[:, 0] == config.labels.index("opacity"), 1]
     side = "none" if not len(spots) else "right" if spots[0] < (far_right + far_left) / 2 else "left"
-    enlarged = (left - right) / (far_left - far_right) > LARGEST_NORMAL_RATIO
-    return render_report(side, HEARTS[int(enlarged)])
+    enlarged = above_normal(RATIO, (left - right) / (far_left - far_right))
+    return render_report(side, HEARTS[bool(enlarged)])
 
 
 def named(
