@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,10 +19,12 @@ from fiducial.skills.datasets.language import (
     render_intent,
     sample_question,
 )
-from fiducial.skills.datasets.language.nouns import names, other_nouns
+from fiducial.skills.datasets.language.nouns import load, names, other_nouns
 from fiducial.skills.datasets.language.patterns import draw, parse_pattern, variants
+from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Intent
 from fiducial.tools.structures import structures
+from fiducial.tools.words import CJK
 
 
 def samples(n: int, seed: int = 0, noise: bool = True) -> list[tuple[str, Intent]]:
@@ -65,6 +68,58 @@ def test_a_sample_is_the_same_for_a_seed_and_its_intent_can_be_said(seed: int) -
     assert sample_question(random.Random(seed)) == (question, intent)
     assert parse_intent(render_intent(intent)) == intent
     assert "{" not in question or intent.task == "unknown"
+
+
+def texts_of(data: Any) -> list[str]:
+    if isinstance(data, str):
+        return [data]
+    parts = data.values() if isinstance(data, dict) else data
+    return [text for part in parts for text in texts_of(part)]
+
+
+SLOTS = {
+    "questions": "sg pl a sg2 pl2 a2 hd here this t ts sel q extreme x y z",
+    "questions.zh": "n m o s q h hof hh r x y z",
+    "unknown": "sg pl a sg2 pl2 a2 hd here this m n",
+}
+
+
+@pytest.mark.parametrize("name", list(SLOTS))
+def test_every_pattern_draws_and_asks_for_no_slot_that_nothing_fills(name: str) -> None:
+    rng, filled = random.Random(0), dict.fromkeys(SLOTS[name].split(), "word")
+    for text in texts_of(load(name)):
+        if "<" not in text and "{{" not in text and "[INST]" not in text:  # what is written as it stands
+            assert all("{" not in draw(parse_pattern(text), rng, filled.__getitem__) for _ in range(8))
+
+
+def test_no_question_is_drawn_with_two_meanings() -> None:
+    meant = defaultdict(set)
+    for question, intent in samples(40_000, seed=5, noise=False):
+        meant[prompt_text(question).strip(" ?.!。，谢")].add(render_intent(intent))
+    assert {text: lines for text, lines in meant.items() if len(lines) > 1} == {}
+
+
+def test_everything_that_has_a_name_is_asked_for_in_both_languages() -> None:
+    asked: dict[bool, set[tuple[str, str | None]]] = {False: set(), True: set()}
+    for question, intent in samples(12_000, seed=2, noise=False):
+        asked[bool(CJK.search(question))].add((intent.task, intent.structure or intent.quantity))
+    tasks = ("presence", "count", "location", "size")
+    wanted = {(task, key) for task in tasks for key in structures()}
+    wanted |= {(intent.task, intent.quantity) for line in lines() if (intent := parse_intent(line))
+               if intent.task in ("angle", "distance")}  # fmt: skip
+    assert len(wanted) == 4 * len(structures()) + len(named_quantities())
+    for found in asked.values():
+        assert wanted | {("kind", None), ("report", None), ("unknown", None)} <= found
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["lesion in the left lobe", "pneumonia", "tumour of the liver", "the FMA", "左肺的阴影", "肺癌", "下颌平面角"],
+)
+def test_what_no_skill_knows_is_not_asked_for_as_if_it_were_known(text: str) -> None:
+    words = set(prompt_text(text).split())
+    for question, intent in samples(6000, seed=3, noise=False):
+        assert intent.task == "unknown" or not words <= set(prompt_text(question).split()), question
 
 
 def test_samples_are_broad() -> None:

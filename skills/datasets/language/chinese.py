@@ -10,15 +10,19 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from fiducial.skills.datasets.language.between import between_intent, domain_between, ends_of, sort_of
 from fiducial.skills.datasets.language.nouns import load
 from fiducial.skills.datasets.language.patterns import draw, literals, parse_pattern
+from fiducial.skills.datasets.language.phrases import CELLS, FINDINGS, domain_of
 from fiducial.skills.datasets.language.prompt import prompt_text
-from fiducial.tools.landmark_measures import ANGLES, named_quantities
+from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Intent
 
 TASKS = {"unknown": 0.4, "presence": 0.12, "count": 0.13, "location": 0.11, "size": 0.12, "head": 0.06, "compare": 0.05,
-         "kind": 0.04, "report": 0.03, "between": 0.06}  # fmt: skip
-ENDS = ("？", "？", "？", "", "", "。", "?", "呢？")
+         "kind": 0.05, "report": 0.04, "between": 0.09}  # fmt: skip
+ENDS = ("？", "？", "？", "", "", "。", "?", "呢？", "，谢谢", "，谢谢。")
+_UNKNOWN = ("unknown", "others", "asked_of_others", "restrictions", "restrictions_of", "asked_in_part", "asks_of",
+            "bad_quantities", "bad_taken", "bad_ends")  # fmt: skip
 SELECTED = 0.25
 
 
@@ -27,9 +31,13 @@ def _table() -> dict[str, Any]:
     return table
 
 
-def _text(rng: random.Random, patterns: list[str], **slots: str) -> str:
+def _text(rng: random.Random, patterns: list[str], domain: str = "any", **slots: str) -> str:
+    """A text of a pattern; ``h`` is the place, ``hof`` what belongs to it, ``hh`` the place where one must be said."""
     table = _table()
-    filled = {"h": rng.choice(table["here"]), **slots}
+    own = domain in table["here_of"] and rng.random() < 0.5
+    here = rng.choice(table["here_of"][domain] if own else table["here"])
+    said = here or rng.choice(table["here_of"].get(domain, ["图中", "图里"]))
+    filled = {"h": here, "hof": here and f"{here}的", "hh": said, **slots}
     return draw(parse_pattern(rng.choice(patterns)), rng, filled.__getitem__)
 
 
@@ -37,41 +45,54 @@ def _name(rng: random.Random, key: str) -> str:
     return str(rng.choice(_table()["names"][key]))
 
 
+def _structure(rng: random.Random, of: tuple[str, ...] = (*CELLS, "head", *FINDINGS)) -> str:
+    """A structure, the findings as often again as the others."""
+    return rng.choices(of, [1.6 if key in FINDINGS else 1 for key in of])[0]
+
+
+def _selector(rng: random.Random) -> Any:
+    return rng.choice(list(_table()["selectors"]))
+
+
 def _plain(task: str) -> Callable[[random.Random], tuple[str, Intent]]:
     """Presence and count: a structure, and nothing else."""
 
     def make(rng: random.Random) -> tuple[str, Intent]:
-        key = rng.choice(list(_table()["names"]))
+        key = _structure(rng)
         fields: Any = {"task": task, "structure": key}
-        return _text(rng, _table()[task], n=_name(rng, key)), Intent(**fields)
+        return _text(rng, _table()[task], domain_of(key), n=_name(rng, key)), Intent(**fields)
 
     return make
 
 
 def _location(rng: random.Random) -> tuple[str, Intent]:
-    table, key = _table(), rng.choice(list(_table()["names"]))
+    table, key = _table(), _structure(rng)
     if rng.random() >= SELECTED:
-        return _text(rng, table["location"], n=_name(rng, key)), Intent(task="location", structure=key)
-    selector: Any = rng.choice(list(table["selectors"]))
+        text = _text(rng, table["location"], domain_of(key), n=_name(rng, key))
+        return text, Intent(task="location", structure=key)
+    selector = _selector(rng)
     said = rng.choice(table["selectors"][selector])
-    text = _text(rng, table["location_selected"], n=_name(rng, key), s=said)
+    text = _text(rng, table["location_selected"], domain_of(key), n=_name(rng, key), s=said)
     return text, Intent(task="location", structure=key, selector=selector)
 
 
 def _size(rng: random.Random) -> tuple[str, Intent]:
-    table = _table()
-    key = rng.choice([key for key in table["names"] if key != "head"])
-    selector: Any = rng.choice(list(table["selectors"])) if rng.random() < SELECTED else "each"
+    table, key = _table(), _structure(rng, (*CELLS, *FINDINGS))
+    selector: Any = _selector(rng) if rng.random() < SELECTED else "each"
     quantity: Any = rng.choice(list(table["quantities"])) if rng.random() < 0.6 else None
-    patterns = "size" + ("_quantity" if quantity else "") + ("_selected" if selector != "each" else "")
-    slots = {"n": _name(rng, key), "s": rng.choice(table["selectors"].get(selector, [""]))}
-    text = _text(rng, table[patterns], **slots, q=rng.choice(table["quantities"].get(quantity, [""])))
+    said = rng.choice(table["selectors"].get(selector, [""]))
+    slots = {"n": _name(rng, key), "s": said, "q": rng.choice(table["quantities"].get(quantity, [""]))}
+    patterns = table["size" + ("_quantity" if quantity else "") + ("_selected" if selector != "each" else "")]
+    if quantity in table["size_across"] and key != "heart" and rng.random() < 0.2:  # how wide a heart is, is its width
+        patterns, slots["s"] = table["size_across"][quantity], said and f"{said}的"
+    text = _text(rng, patterns, domain_of(key), **slots)
     return text, Intent(task="size", structure=key, quantity=quantity, selector=selector)
 
 
 def _head(rng: random.Random) -> tuple[str, Intent]:
     quantity: Any = rng.choice(list(_table()["head"]))
-    return _text(rng, _table()["head"][quantity]), Intent(task="size", structure="head", quantity=quantity)
+    text = _text(rng, _table()["head"][quantity], "head")
+    return text, Intent(task="size", structure="head", quantity=quantity or None)
 
 
 def _compare(rng: random.Random) -> tuple[str, Intent]:
@@ -83,8 +104,15 @@ def _compare(rng: random.Random) -> tuple[str, Intent]:
 
 def _between(rng: random.Random) -> tuple[str, Intent]:
     quantity = rng.choice(list(named_quantities()))
-    task: Any = "angle" if named_quantities()[quantity].form in ANGLES else "distance"
-    return _text(rng, _table()["between"][quantity]), Intent(task=task, quantity=quantity)
+    table, known, domain = _table(), named_quantities()[quantity], domain_between(quantity)
+    kind, ends = rng.random(), ends_of(rng, known)
+    if kind < 0.35:
+        return _text(rng, table["between"][quantity], domain), between_intent(quantity)
+    if kind < 0.75 or ends is None:
+        said = rng.choice(table["taken_names"][quantity])
+        return _text(rng, table["taken"][sort_of(known)], domain, q=said), between_intent(quantity)
+    slots = dict(zip("xyz", (rng.choice(table["ends"][end]) for end in ends), strict=False))
+    return _text(rng, table["corner" if len(ends) == 3 else "apart"], domain, **slots), between_intent(quantity)
 
 
 def _whole(task: Any) -> Callable[[random.Random], tuple[str, Intent]]:
@@ -92,13 +120,48 @@ def _whole(task: Any) -> Callable[[random.Random], tuple[str, Intent]]:
     return lambda rng: (_text(rng, _table()[task]), Intent(task=task, scope="image"))
 
 
+def _of_others(rng: random.Random) -> str:
+    """What is asked of the known, asked of something else; or a question that is asked of both."""
+    table, other = _table(), rng.choice(_table()["others"])
+    if rng.random() < 0.35:
+        return _text(rng, table["asked_of_others"], n=_name(rng, _structure(rng)), o=other)
+    task = rng.choice(("presence", "count", "location", "size", "size_quantity", "size_selected"))
+    quantity = rng.choice(rng.choice(list(table["quantities"].values())))
+    said = rng.choice(table["selectors"][_selector(rng)])
+    return _text(rng, table[task], rng.choice(list(table["here_of"])), n=other, q=quantity, s=said)
+
+
+def _of_known(rng: random.Random) -> str:
+    """What no skill computes of a known structure: a property, a part of the image, a quantity."""
+    table, key, kind = _table(), _structure(rng), rng.random()
+    name, domain = _name(rng, key), domain_of(key)
+    if key in table["asks_of"] and kind < 0.45:
+        return _text(rng, table["asks_of"][key], domain, n=name)
+    if kind < 0.7:
+        own = key in table["restrictions_of"] and rng.random() < 0.6
+        part = rng.choice(table["restrictions_of"][key] if own else table["restrictions"])
+        return _text(rng, table["asked_in_part"], domain, n=name, r=part)
+    return _text(rng, table["size_quantity"], domain, n=name, q=rng.choice(table["bad_quantities"]))
+
+
+def _of_landmarks(rng: random.Random) -> str:
+    """What is taken between landmarks and no skill knows."""
+    table, domain = _table(), rng.choice(("ceph", "ceph", "xray"))
+    if rng.random() < 0.7:
+        sort = rng.choice(list(table["bad_taken"]))
+        return _text(rng, table["taken"][sort], domain, q=rng.choice(table["bad_taken"][sort]))
+    count = rng.choice((2, 2, 3))
+    known = rng.sample(list(table["ends"])[:6], count - 1)
+    ends = [rng.choice(table["bad_ends"]), *(rng.choice(table["ends"][key]) for key in known)]
+    rng.shuffle(ends)
+    return _text(rng, table["apart" if count == 2 else "corner"], domain, **dict(zip("xyz", ends, strict=False)))
+
+
 def _unknown(rng: random.Random) -> tuple[str, Intent]:
-    table = _table()
-    if rng.random() < 0.4:
-        return str(rng.choice(table["unknown"])), Intent(task="unknown")
-    key = rng.choice(list(table["names"]))
-    text = _text(rng, table["asked_of_others"], n=_name(rng, key), o=rng.choice(table["others"]))
-    return text, Intent(task="unknown")
+    if rng.random() < 0.27:
+        return str(rng.choice(_table()["unknown"])), Intent(task="unknown")
+    make = rng.choices((_of_others, _of_known, _of_landmarks), (0.5, 0.36, 0.14))[0]
+    return make(rng), Intent(task="unknown")
 
 
 _MAKERS: dict[str, Callable[[random.Random], tuple[str, Intent]]] = {
@@ -119,7 +182,10 @@ def sample_chinese(rng: random.Random) -> tuple[str, Intent]:
     """A question in Chinese, and what it asks. The intent's language is told by the text, not here."""
     (task,) = rng.choices(list(TASKS), list(TASKS.values()))
     text, intent = _MAKERS[task](rng)
-    return rng.choice(_table()["lead"]) + text + rng.choice(ENDS), intent
+    end = rng.choice(ENDS)
+    if text.endswith(("吗", "么")):
+        end = end.removeprefix("呢")
+    return rng.choice(_table()["lead"]) + text + end, intent
 
 
 @cache
@@ -135,6 +201,6 @@ def chinese_words() -> frozenset[str]:
                 walk(part)
 
     for name, data in table.items():
-        if name not in ("others", "unknown", "asked_of_others"):
+        if name not in _UNKNOWN:
             walk(data)
     return frozenset(word for text in texts for word in prompt_text(text).split())

@@ -3,7 +3,10 @@
 Conventions, for training and judging alike: a bare ``diameter`` of a cell is its equivalent diameter, of a head the
 biparietal diameter; ``circumference`` of a cell is its perimeter; ``larger`` compares long axes; a mean or
 typical size asks for ``each``; "red and white cells" are ``blood_cell``; a sub-type, a part of the image ("in the left
-half"), a ratio of counts and everything else that no skill computes is ``unknown``.
+half", "in the right lung", "on slice 12"), a ratio of counts and everything else that no skill computes is ``unknown``.
+What is known is the finding, not the disease: an opacity, an infiltrate, a lesion or a mass of the liver; a pneumonia,
+a tumour, a metastasis is ``unknown``, and so is a lesion of no organ. Whether the heart is enlarged, or of normal size,
+asks for the cardiothoracic ratio; how large it is, for its size; how wide, for its width.
 """
 
 from __future__ import annotations
@@ -13,23 +16,30 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+from fiducial.skills.datasets.language.between import between, domain_between, unknown_between
 from fiducial.skills.datasets.language.chinese import chinese_words, sample_chinese
 from fiducial.skills.datasets.language.nouns import Noun, load, made_up_word, names, other_nouns, unknown_noun
-from fiducial.skills.datasets.language.patterns import Pattern, draw, literals, parse_pattern
+from fiducial.skills.datasets.language.patterns import draw, literals, parse_pattern
+from fiducial.skills.datasets.language.phrases import (
+    CELLS,
+    FINDINGS,
+    Drawn,
+    Slots,
+    domain_of,
+    domains,
+    patterns,
+    phrase,
+    phrase_with,
+)
 from fiducial.skills.datasets.language.prompt import prompt_text
 from fiducial.skills.datasets.language.wording import dress
-from fiducial.tools.landmark_measures import ANGLES, named_quantities
 from fiducial.tools.record import Intent
 
-CELLS = ("red_cell", "white_cell", "platelet", "blood_cell")
-OTHERS = ("nucleus", "polyp", "liver_lesion", "brain_lesion", "heart", "opacity")
 CHINESE = 0.22  # share of questions in Chinese
 PICKS = ("largest", "largest", "largest", "second_largest", "third_largest", "smallest", "smallest")
-FORMS = ("direct", "clause", "imperative", "phrase", "terse")
-_FORM_WEIGHTS = {"direct": 0.38, "clause": 0.17, "imperative": 0.16, "phrase": 0.16, "terse": 0.13}
 _TASKS = {
     "unknown": 0.42,
-    "between": 0.07,
+    "between": 0.09,
     "report": 0.03,
     "presence": 0.12,
     "count": 0.13,
@@ -40,56 +50,6 @@ _TASKS = {
     "size_head": 0.09,
     "compare": 0.09,
 }
-Drawn = tuple[str, str]  # form, text
-_OF_BLOOD = frozenset(noun for key in CELLS for noun in names(key))
-
-
-class Slots:
-    """What fills a pattern's slots; remembers which were asked for."""
-
-    def __init__(self, rng: random.Random, head: bool, noun: Noun, other: Noun | None = None, **fixed: str) -> None:
-        self.rng, self.noun, self.other, self.fixed = rng, noun, other or noun, fixed
-        self.domain = "head" if head else "blood" if noun in _OF_BLOOD else "any"
-        self.used: set[str] = set()
-
-    def __call__(self, name: str) -> str:
-        """The text of one slot."""
-        self.used.add(name)
-        if name in self.fixed:
-            return self.fixed[name]
-        simple = {
-            "sg": self.noun.singular,
-            "hd": self.noun.singular,
-            "pl": self.noun.plural,
-            "sg2": self.other.singular,
-            "pl2": self.other.plural,
-        }
-        if name in simple:
-            return simple[name]
-        if name in ("a", "a2"):
-            return (self.noun if name == "a" else self.other).with_article()
-        key = "place" if name == "here" else "this"
-        domain = self.domain if self.rng.random() < 0.4 else "any"
-        return str(self.rng.choice(load("phrasing")[f"{key}_{domain}"]))
-
-
-@cache
-def _patterns(path: tuple[str, ...], each: bool) -> dict[str, tuple[Pattern, ...]]:
-    """The patterns of a table of the question file, by form; without ``each``, not those that mean each."""
-    table = load("questions")
-    for key in path:
-        table = table[key]
-    kept = {
-        form: [t for t in texts if each or not any(slot in t for slot in ("{ts}", "{sg}", "{pl}"))]
-        for form, texts in table.items()
-    }
-    return {form: tuple(parse_pattern(t) for t in texts) for form, texts in kept.items() if texts}
-
-
-def _phrase(rng: random.Random, path: tuple[str, ...], fill: Callable[[str], str], each: bool = True) -> Drawn:
-    table = _patterns(path, each)
-    form = rng.choices(list(table), [_FORM_WEIGHTS[name] for name in table])[0]
-    return form, draw(rng.choice(table[form]), rng, fill)
 
 
 def _name(rng: random.Random, structure: str) -> Noun:
@@ -97,18 +57,19 @@ def _name(rng: random.Random, structure: str) -> Noun:
     known = names(structure)
     noun = rng.choice(known[:7] if rng.random() < 0.4 else known)
     if rng.random() < 0.12:
-        adjectives = load("phrasing")["adjectives_head" if structure == "head" else "adjectives"]
+        sort = "_head" if structure == "head" else "_findings" if structure in FINDINGS else ""
+        adjectives = load("phrasing")[f"adjectives{sort}"]
         return noun.described(rng.choice(adjectives))
     return noun
 
 
 def _structure(rng: random.Random) -> str:
-    return rng.choices((*CELLS, "head", *OTHERS), (3, 3, 3, 2, 2.5, *[1.5] * len(OTHERS)))[0]
+    return rng.choices((*CELLS, "head", *FINDINGS), (3, 3, 3, 2, 2.5, *[1.9] * len(FINDINGS)))[0]
 
 
 def _cell(rng: random.Random) -> str:
     """A structure that comes in numbers, and is ranked by size."""
-    return rng.choices((*CELLS, *OTHERS), (3, 3, 3, 2, *[1.2] * len(OTHERS)))[0]
+    return rng.choices((*CELLS, *FINDINGS), (3, 3, 3, 2, *[1.7] * len(FINDINGS)))[0]
 
 
 def _targets(rng: random.Random, noun: Noun, selector: str, words: str | None = None) -> dict[str, str]:
@@ -117,13 +78,19 @@ def _targets(rng: random.Random, noun: Noun, selector: str, words: str | None = 
     sel = words or (rng.choice(phrasing["selectors"][selector]) if selector != "each" else "")
     slots = {"sg": noun.singular, "pl": noun.plural, "sel": sel, "a": noun.with_article()}
     one, many = rng.choice(phrasing["selected" if sel else "each"]), rng.choice(phrasing["each_plural"])
+    if noun in names("heart") and not sel:  # there is but one
+        one = many = rng.choice(phrasing["each_of_one"])
     return {"t": one.format(**slots), "ts": many.format(**slots), "sel": sel}
 
 
 def _simple(rng: random.Random, task: str) -> tuple[Drawn, Intent]:
     key = _structure(rng)
-    slots = Slots(rng, key == "head", _name(rng, key))
-    return _phrase(rng, (task,), slots), _intent(task, key)
+    apart = load("names")[key].get("apart")
+    if apart and rng.random() < 0.2:  # the organ where the place is said: "how many lesions are there in the liver"
+        noun = Noun(*rng.choice(apart["pairs"]).split("/"))
+        slots = Slots(rng, noun, domain=domain_of(key), here=rng.choice(apart["places"]))
+        return phrase_with(rng, [(task,)], slots, {"here"}), _intent(task, key)
+    return phrase(rng, (task,), Slots(rng, _name(rng, key), domain=domain_of(key))), _intent(task, key)
 
 
 @cache
@@ -139,13 +106,13 @@ def _location(rng: random.Random) -> tuple[Drawn, Intent]:
         return _simple(rng, "location")
     key, selector = _cell(rng), rng.choice(PICKS)
     noun = _name(rng, key)
-    slots = Slots(rng, False, noun, None, **_targets(rng, noun, selector))
-    return _phrase(rng, ("location_selected",), slots), _intent("location", key, selector=selector)
+    slots = Slots(rng, noun, domain=domain_of(key), **_targets(rng, noun, selector))
+    return phrase(rng, ("location_selected",), slots), _intent("location", key, selector=selector)
 
 
 def _kind(rng: random.Random) -> tuple[Drawn, Intent]:
-    key = rng.choice(("red_cell", "head", "polyp"))
-    return _phrase(rng, ("kind",), Slots(rng, key == "head", names(key)[0])), _intent("kind")
+    key = rng.choice(("red_cell", "head", None))
+    return phrase(rng, ("kind",), Slots(rng, names(key or "head")[0], domain=domain_of(key))), _intent("kind")
 
 
 def _size(rng: random.Random) -> tuple[Drawn, Intent]:
@@ -154,18 +121,17 @@ def _size(rng: random.Random) -> tuple[Drawn, Intent]:
     fixed = _targets(rng, noun, selector)
     if selector in ("largest", "second_largest", "third_largest", "smallest") and rng.random() < 0.2:
         extremes = load("phrasing")["extremes"]
-        table = _patterns(("size_which",), True)
+        table = patterns(("size_which",), True)
         form = rng.choice(list(table))
         choices = [p for p in table[form] if selector in extremes or "{extreme}" not in p]
         text = draw(
             rng.choice(choices),
             rng,
-            Slots(rng, False, noun, None, **fixed, extreme=rng.choice(extremes.get(selector, [""]))),
+            Slots(rng, noun, domain=domain_of(key), **fixed, extreme=rng.choice(extremes.get(selector, [""]))),
         )
         return (form, text), _intent("size", key, selector=selector)
-    return _phrase(rng, ("size",), Slots(rng, False, noun, None, **fixed), selector == "each"), _intent(
-        "size", key, selector=selector
-    )
+    slots = Slots(rng, noun, domain=domain_of(key), **fixed)
+    return phrase(rng, ("size",), slots, selector == "each"), _intent("size", key, selector=selector)
 
 
 def _size_quantity(rng: random.Random) -> tuple[Drawn, Intent]:
@@ -173,35 +139,29 @@ def _size_quantity(rng: random.Random) -> tuple[Drawn, Intent]:
     noun, selector = _name(rng, key), rng.choice(("each", "each", "each", "each", *PICKS))
     words: Mapping[str, list[str]] = load("phrasing")["quantities"]
     quantity = rng.choices(list(words), (3, 1.6, 3.5, 3, 2.4))[0]
-    slots = Slots(rng, False, noun, None, **_targets(rng, noun, selector), q=rng.choice(words[quantity]))
+    fixed = {**_targets(rng, noun, selector), "q": rng.choice(words[quantity])}
+    slots = Slots(rng, noun, domain=domain_of(key), **fixed)
     across = key != "heart" and quantity in load("questions")["size_across"] and rng.random() < 0.3
     path = ("size_across", quantity) if across else ("size_quantity",)
-    return _phrase(rng, path, slots, selector == "each"), _intent("size", key, quantity=quantity, selector=selector)
+    return phrase(rng, path, slots, selector == "each"), _intent("size", key, quantity=quantity, selector=selector)
 
 
 def _size_head(rng: random.Random) -> tuple[Drawn, Intent]:
     tables = load("questions")["size_head"]
     quantity = rng.choices(list(tables), (4, 4, 4, 2, 2, 1, 1, 3))[0]
-    slots = Slots(rng, True, _name(rng, "head"))
-    return _phrase(rng, ("size_head", quantity), slots), _intent("size", "head", quantity=quantity or None)
-
-
-def _between(rng: random.Random) -> tuple[Drawn, Intent]:
-    quantity = rng.choice(list(named_quantities()))
-    task = "angle" if named_quantities()[quantity].form in ANGLES else "distance"
-    slots = Slots(rng, False, names("heart")[0])
-    return _phrase(rng, ("between", quantity), slots), _intent(task, quantity=quantity)
+    slots = Slots(rng, _name(rng, "head"), domain="head")
+    return phrase(rng, ("size_head", quantity), slots), _intent("size", "head", quantity=quantity or None)
 
 
 def _report(rng: random.Random) -> tuple[Drawn, Intent]:
-    return _phrase(rng, ("report",), Slots(rng, False, names("heart")[0])), _intent("report")
+    return phrase(rng, ("report",), Slots(rng, names("heart")[0], domain="xray")), _intent("report")
 
 
 def _compare(rng: random.Random) -> tuple[Drawn, Intent]:
     key, other = rng.choice([pair for pair in _PAIRS if rng.random() < 0.9] or _PAIRS)
     quantity = rng.choices(("count", "long_axis", "area", "equivalent_diameter"), (5, 4, 1.2, 1))[0]
-    slots = Slots(rng, False, _name(rng, key), _name(rng, other))
-    return _phrase(rng, ("compare", quantity), slots), _intent("compare", key, other, quantity)
+    slots = Slots(rng, _name(rng, key), _name(rng, other), "blood")
+    return phrase(rng, ("compare", quantity), slots), _intent("compare", key, other, quantity)
 
 
 _ELEMENTARY = ("red_cell", "white_cell", "platelet")
@@ -214,14 +174,14 @@ _PAIRS = [(a, b) for a in _ELEMENTARY for b in _ELEMENTARY if a != b] * 4 + [
 def _about_unknown(rng: random.Random) -> Drawn:
     """A question in the phrasing of the answerable ones, about something no skill knows."""
     noun, other = unknown_noun(rng), unknown_noun(rng)
-    if rng.random() < 0.3:
-        known = _name(rng, rng.choice(CELLS))
+    if rng.random() < 0.2:
+        known = _name(rng, rng.choice((*CELLS, *FINDINGS)))
         noun, other = (noun, known) if rng.random() < 0.5 else (known, noun)
-        return _phrase(rng, ("compare", rng.choice(("count", "long_axis"))), Slots(rng, False, noun, other))
+        return phrase(rng, ("compare", rng.choice(("count", "long_axis"))), Slots(rng, noun, other))
     noun = noun.described(rng.choice(load("phrasing")["adjectives"])) if rng.random() < 0.1 else noun
     selector = rng.choice(("each", *PICKS))
     quantity = rng.choice(rng.choice(list(load("phrasing")["quantities"].values())))
-    slots = Slots(rng, rng.random() < 0.4, noun, other, **_targets(rng, noun, selector), q=quantity)
+    slots = Slots(rng, noun, other, rng.choice(domains()), **_targets(rng, noun, selector), q=quantity)
     paths = [
         ("presence",),
         ("count",),
@@ -235,50 +195,39 @@ def _about_unknown(rng: random.Random) -> Drawn:
         ("size_head", rng.choice(list(load("questions")["size_head"]))),
     ]
     path = rng.choices(paths, (4, 4, 3, 1, 2, 2, 2, 0.7, 0.7, 3))[0]
-    while True:  # a phrasing such as "BPD?" does not name the noun: draw again
-        slots.used.clear()
-        drawn = _phrase(rng, path, slots)
-        if slots.used & {"t", "ts", "sg", "pl", "a", "hd"}:
-            return drawn
+    return phrase_with(rng, [path], slots, {"t", "ts", "sg", "pl", "a", "hd"})  # "BPD?", say, does not name the noun
 
 
 def _about_known(rng: random.Random) -> Drawn:
     """Something asked of a known structure that no skill computes."""
     data, kind = load("unknown"), rng.random()
     key = _structure(rng)
-    noun, other = _name(rng, key), _name(rng, rng.choice(CELLS))
-    if kind < 0.5:
-        return "direct", draw(
-            parse_pattern(rng.choice(data["in_scope_asks"])), rng, Slots(rng, key == "head", noun, other)
-        )
-    if kind < 0.65:
-        return "direct", draw(parse_pattern(rng.choice(data["head_asks"])), rng, Slots(rng, True, noun, other))
-    if kind < 0.8:
-        fixed = {**_targets(rng, noun, rng.choice(("each", *PICKS))), "q": rng.choice(data["bad_quantities"])}
+    noun, other, domain = _name(rng, key), _name(rng, rng.choice(CELLS)), domain_of(key)
+    slots = Slots(rng, noun, other, domain)
+    if kind < 0.48:
+        own = key in FINDINGS and (key == "heart" or rng.random() < 0.65)  # whether a heart is too big can be told
+        asks = data["asks_of"][key] if own else data["in_scope_asks"]
+        return "direct", draw(parse_pattern(rng.choice(asks)), rng, slots)
+    if kind < 0.6:
+        return "direct", draw(parse_pattern(rng.choice(data["head_asks"])), rng, Slots(rng, noun, other, "head"))
+    if kind < 0.78:
+        slots.fixed |= {**_targets(rng, noun, rng.choice(("each", *PICKS))), "q": rng.choice(data["bad_quantities"])}
         if key == "head":
-            fixed["t"] = fixed["ts"] = f"the {noun.singular}"
-        return _phrase(rng, ("size_quantity",), Slots(rng, key == "head", noun, other, **fixed))
-    if kind < 0.87:
-        fixed = {**_targets(rng, noun, "largest", rng.choice(data["bad_selectors"])), "q": "area"}
-        return _phrase(
-            rng,
-            (rng.choice(("location_selected", "size", "size_quantity")),),
-            Slots(rng, False, noun, other, **fixed),
-            False,
-        )
-    slots = Slots(rng, False, noun, other, here=rng.choice(data["restrictions"]))
-    while True:  # the restriction must be said
-        slots.used.clear()
-        drawn = _phrase(rng, (rng.choice(("count", "count", "presence", "location")),), slots)
-        if "here" in slots.used:
-            return drawn
+            slots.fixed["t"] = slots.fixed["ts"] = f"the {noun.singular}"
+        return phrase(rng, ("size_quantity",), slots)
+    if kind < 0.84:
+        slots.fixed |= {**_targets(rng, noun, "largest", rng.choice(data["bad_selectors"])), "q": "area"}
+        return phrase(rng, (rng.choice(("location_selected", "size", "size_quantity")),), slots, False)
+    own = key in data["restrictions_of"] and rng.random() < 0.6
+    slots.fixed["here"] = rng.choice(data["restrictions_of"][key] if own else data["restrictions"])
+    return phrase_with(rng, [("count",), ("count",), ("presence",), ("location",)], slots, {"here"})  # it must be said
 
 
 def _of_other_topics(rng: random.Random) -> Drawn:
     """Chit-chat, other topics, sums, injections, gibberish."""
     data, kind = load("unknown"), rng.random()
     noun = rng.choice(rng.choice(other_nouns()))
-    slots = Slots(rng, rng.random() < 0.5, noun, rng.choice(rng.choice(other_nouns())))
+    slots = Slots(rng, noun, rng.choice(rng.choice(other_nouns())), rng.choice(domains()))
     if kind < 0.5:
         return "direct", rng.choice(data["free"])
     if kind < 0.68:
@@ -297,13 +246,13 @@ def _of_other_topics(rng: random.Random) -> Drawn:
 
 
 def _unknown(rng: random.Random) -> tuple[Drawn, Intent]:
-    make = rng.choices((_about_unknown, _about_known, _of_other_topics), (0.46, 0.27, 0.27))[0]
-    return make(rng), _intent("unknown")
+    makers = (_about_unknown, _about_known, _of_other_topics, unknown_between)
+    return rng.choices(makers, (0.4, 0.29, 0.22, 0.09))[0](rng), _intent("unknown")
 
 
 _MAKERS: dict[str, Callable[[random.Random], tuple[Drawn, Intent]]] = {
     "unknown": _unknown,
-    "between": _between,
+    "between": between,
     "report": _report,
     "presence": lambda rng: _simple(rng, "presence"),
     "count": lambda rng: _simple(rng, "count"),
@@ -322,8 +271,16 @@ def sample_question(rng: random.Random, noise: bool = True) -> tuple[str, Intent
     if rng.random() < CHINESE:
         return sample_chinese(rng)
     (form, text), intent = _MAKERS[rng.choices(_NAMES, _SHARES)[0]](rng)
-    domain = "head" if intent.structure == "head" or rng.random() < 0.2 else "blood"
-    return dress(rng, form, text, domain, noise), intent
+    return dress(rng, form, text, _opening(rng, intent), noise), intent
+
+
+def _opening(rng: random.Random, intent: Intent) -> str:
+    """The domain whose openings a question may have: its structure's, or one that leaves it open."""
+    if intent.task in ("angle", "distance"):
+        return domain_between(str(intent.quantity))
+    if intent.task in ("unknown", "kind"):
+        return rng.choice(("blood", "blood", "head") if intent.task == "kind" else domains()[1:])
+    return "xray" if intent.task == "report" else domain_of(intent.structure)
 
 
 @cache
@@ -341,5 +298,6 @@ def in_scope_words() -> frozenset[str]:
     for name in ("questions", "phrasing"):
         walk(load(name))
     texts += [text for key in load("names") for noun in names(key) for text in (noun.with_article(), noun.plural)]
+    walk([list(entry.get("apart", {}).values()) for entry in load("names").values()])
     words = {word for text in texts for word in prompt_text(text).split()}
     return frozenset(words | {"a", "an", "'s"} | chinese_words())

@@ -1,0 +1,75 @@
+"""English questions about what is taken between landmarks: those that have a name, and others, which nobody knows."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from fiducial.skills.datasets.language.nouns import load, names
+from fiducial.skills.datasets.language.patterns import draw, parse_pattern
+from fiducial.skills.datasets.language.phrases import Drawn, Slots, phrase
+from fiducial.tools.landmark_measures import ANGLES, BetweenLandmarks, named_quantities
+from fiducial.tools.record import Intent
+
+_OF_CHEST = ("thorax_width", "heart_width", "cardiothoracic_ratio")
+_OWN, _NAMED = 0.35, 0.75  # share of the phrases of one quantity only, and of those that name it
+
+
+def sort_of(known: BetweenLandmarks) -> str:
+    """Whether a quantity is spoken of as an angle, a length or a ratio."""
+    return "angle" if known.form in ANGLES else "ratio" if known.form == "width_ratio" else "length"
+
+
+def between_intent(quantity: Any) -> Intent:
+    """The intent of a quantity between landmarks that has a name."""
+    task: Any = "angle" if named_quantities()[quantity].form in ANGLES else "distance"
+    return Intent(task=task, quantity=quantity)
+
+
+def ends_of(rng: random.Random, known: BetweenLandmarks) -> tuple[str, ...] | None:
+    """The landmarks of a quantity as they are asked for, outer ones in any order; None where it has no such wording."""
+    of = known.of
+    if known.form == "difference_at_vertex":  # the angle between the outer two
+        of = (of[2], of[1], of[3])
+    if len(of) > 3:
+        return None
+    return tuple(of if rng.random() < 0.7 else of[::-1])
+
+
+def domain_between(quantity: str) -> str:
+    """The images that a quantity is taken on."""
+    return "xray" if quantity in _OF_CHEST else "ceph"
+
+
+def between(rng: random.Random) -> tuple[Drawn, Intent]:
+    """A quantity that has a name: by a phrase of its own, by one of its names, or by its landmarks."""
+    quantity = rng.choice(list(named_quantities()))
+    known = named_quantities()[quantity]
+    slots = Slots(rng, names("heart")[0], domain=domain_between(quantity))
+    kind, ends = rng.random(), ends_of(rng, known)
+    if kind < _OWN:
+        path: tuple[str, ...] = ("between", quantity)
+    elif kind < _NAMED or ends is None:
+        path = ("taken", sort_of(known))
+        slots.fixed["q"] = rng.choice(load("phrasing")["taken"][quantity])
+    else:
+        path = ("corner",) if len(ends) == 3 else ("apart",)
+        said = load("phrasing")["ends"]
+        slots.fixed.update(zip("xyz", (rng.choice(said[end]) for end in ends), strict=False))
+    return phrase(rng, path, slots), between_intent(quantity)
+
+
+def unknown_between(rng: random.Random) -> Drawn:
+    """A quantity that no skill knows, said alike: by its name, or by landmarks that make none that is known."""
+    data = load("unknown")
+    slots = Slots(rng, names("heart")[0], domain=rng.choice(("ceph", "ceph", "xray")))
+    if rng.random() < 0.7:
+        sort = rng.choices(("angle", "length", "ratio"), (5, 5, 2))[0]
+        slots.fixed["q"] = draw(parse_pattern(rng.choice(data["taken"][sort])), rng, slots)
+        return phrase(rng, ("taken", sort), slots)
+    known = load("phrasing")["ends"]
+    count = rng.choice((2, 2, 3))
+    ends = [rng.choice(data["ends"]), *(rng.choice(known[key]) for key in rng.sample(list(known)[:6], count - 1))]
+    rng.shuffle(ends)
+    slots.fixed.update(zip("xyz", ends, strict=False))
+    return phrase(rng, ("apart",) if count == 2 else ("corner",), slots)
