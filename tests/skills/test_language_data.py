@@ -103,13 +103,12 @@ def test_everything_that_has_a_name_is_asked_for_in_both_languages() -> None:
     asked: dict[bool, set[tuple[str, str | None]]] = {False: set(), True: set()}
     for question, intent in samples(12_000, seed=2, noise=False):
         asked[bool(CJK.search(question))].add((intent.task, intent.structure or intent.quantity))
-    tasks = ("presence", "count", "location", "size")
-    wanted = {(task, key) for task in tasks for key in structures()}
-    wanted |= {(intent.task, intent.quantity) for line in lines() if (intent := parse_intent(line))
-               if intent.task in ("angle", "distance")}  # fmt: skip
-    assert len(wanted) == 4 * len(structures()) + len(named_quantities())
+    wanted: set[tuple[str, str | None]] = {("kind", None), ("report", None), ("unknown", None)}
+    wanted |= {(task, key) for task in ("presence", "count", "location", "size") for key in structures()}
+    wanted |= {(line.split()[0], key) for key in named_quantities() for line in lines() if line.split()[-1] == key}
+    assert len(wanted) == 3 + 4 * len(structures()) + len(named_quantities())
     for found in asked.values():
-        assert wanted | {("kind", None), ("report", None), ("unknown", None)} <= found
+        assert wanted <= found
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ from fiducial.skills.datasets.language.prompt import prompt_text
 from fiducial.skills.datasets.language.wording import dress
 from fiducial.tools.record import Intent
 
-CHINESE = 0.22  # share of questions in Chinese
+CHINESE = 0.26  # share of questions in Chinese
 PICKS = ("largest", "largest", "largest", "second_largest", "third_largest", "smallest", "smallest")
 _TASKS = {
     "unknown": 0.42,
@@ -88,7 +88,7 @@ def _simple(rng: random.Random, task: str) -> tuple[Drawn, Intent]:
     apart = load("names")[key].get("apart")
     if apart and rng.random() < 0.2:  # the organ where the place is said: "how many lesions are there in the liver"
         noun = Noun(*rng.choice(apart["pairs"]).split("/"))
-        slots = Slots(rng, noun, domain=domain_of(key), here=rng.choice(apart["places"]))
+        slots = Slots(rng, noun, None, domain_of(key), here=rng.choice(apart["places"]))
         return phrase_with(rng, [(task,)], slots, {"here"}), _intent(task, key)
     return phrase(rng, (task,), Slots(rng, _name(rng, key), domain=domain_of(key))), _intent(task, key)
 
@@ -106,7 +106,7 @@ def _location(rng: random.Random) -> tuple[Drawn, Intent]:
         return _simple(rng, "location")
     key, selector = _cell(rng), rng.choice(PICKS)
     noun = _name(rng, key)
-    slots = Slots(rng, noun, domain=domain_of(key), **_targets(rng, noun, selector))
+    slots = Slots(rng, noun, None, domain_of(key), **_targets(rng, noun, selector))
     return phrase(rng, ("location_selected",), slots), _intent("location", key, selector=selector)
 
 
@@ -127,10 +127,10 @@ def _size(rng: random.Random) -> tuple[Drawn, Intent]:
         text = draw(
             rng.choice(choices),
             rng,
-            Slots(rng, noun, domain=domain_of(key), **fixed, extreme=rng.choice(extremes.get(selector, [""]))),
+            Slots(rng, noun, None, domain_of(key), **fixed, extreme=rng.choice(extremes.get(selector, [""]))),
         )
         return (form, text), _intent("size", key, selector=selector)
-    slots = Slots(rng, noun, domain=domain_of(key), **fixed)
+    slots = Slots(rng, noun, None, domain_of(key), **fixed)
     return phrase(rng, ("size",), slots, selector == "each"), _intent("size", key, selector=selector)
 
 
@@ -140,7 +140,7 @@ def _size_quantity(rng: random.Random) -> tuple[Drawn, Intent]:
     words: Mapping[str, list[str]] = load("phrasing")["quantities"]
     quantity = rng.choices(list(words), (3, 1.6, 3.5, 3, 2.4))[0]
     fixed = {**_targets(rng, noun, selector), "q": rng.choice(words[quantity])}
-    slots = Slots(rng, noun, domain=domain_of(key), **fixed)
+    slots = Slots(rng, noun, None, domain_of(key), **fixed)
     across = key != "heart" and quantity in load("questions")["size_across"] and rng.random() < 0.3
     path = ("size_across", quantity) if across else ("size_quantity",)
     return phrase(rng, path, slots, selector == "each"), _intent("size", key, quantity=quantity, selector=selector)
