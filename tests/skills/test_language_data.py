@@ -144,6 +144,10 @@ def test_no_other_noun_is_a_name_of_a_known_structure() -> None:
     others = [name.lower() for group in other_nouns() for noun in group for name in (noun.singular, noun.plural)]
     assert len(set(others)) > 1200
     assert not known & set(others)
+    chinese, english = load("questions.zh"), load("phrasing")
+    assert not set(texts_of(chinese["names"])) & set(chinese["others"])
+    assert not set(texts_of(chinese["taken_names"])) & set(texts_of(chinese["bad_taken"]))
+    assert not set(texts_of(english["taken"])) & set(texts_of(load("unknown")["taken"]))
 
 
 @settings(deadline=None)

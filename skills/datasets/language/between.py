@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fiducial.skills.datasets.language.nouns import load, names
-from fiducial.skills.datasets.language.patterns import draw, parse_pattern
 from fiducial.skills.datasets.language.phrases import Drawn, Slots, phrase
 from fiducial.tools.landmark_measures import ANGLES, BetweenLandmarks, named_quantities
 from fiducial.tools.record import Intent
@@ -59,17 +60,45 @@ def between(rng: random.Random) -> tuple[Drawn, Intent]:
     return phrase(rng, path, slots), between_intent(quantity)
 
 
+def ends_without_name(rng: random.Random, known: Mapping[str, list[str]], others: list[str]) -> dict[str, str]:
+    """Two or three landmarks (x, y, z) as they are said, of which no quantity with a name is taken."""
+    count = rng.choice((2, 2, 3))
+    if rng.random() < 0.6:
+        said = [rng.choice(others), *(rng.choice(known[key]) for key in rng.sample(_landmarks_of_heads(), count - 1))]
+        rng.shuffle(said)
+    else:
+        ends = rng.sample(_landmarks_of_heads(), count)
+        while _shape(ends) in _shapes_with_name():
+            ends = rng.sample(_landmarks_of_heads(), count)
+        said = [rng.choice(known[key]) for key in ends]
+    return dict(zip("xyz", said, strict=False))
+
+
+def _shape(ends: Sequence[str]) -> tuple[str, frozenset[str]]:
+    """The vertex, if there is one, and the outer landmarks in no order."""
+    return ends[1] if len(ends) == 3 else "", frozenset((ends[0], ends[-1]))
+
+
+@cache
+def _shapes_with_name() -> frozenset[tuple[str, frozenset[str]]]:
+    every = (ends_of(random.Random(0), known) for known in named_quantities().values())
+    return frozenset(_shape(ends) for ends in every if ends)
+
+
+@cache
+def _landmarks_of_heads() -> list[str]:
+    return sorted(
+        {end for key, known in named_quantities().items() if domain_between(key) == "ceph" for end in known.of}
+    )
+
+
 def unknown_between(rng: random.Random) -> Drawn:
     """A quantity that no skill knows, said alike: by its name, or by landmarks that make none that is known."""
     data = load("unknown")
     slots = Slots(rng, names("heart")[0], domain=rng.choice(("ceph", "ceph", "xray")))
     if rng.random() < 0.7:
         sort = rng.choices(("angle", "length", "ratio"), (5, 5, 2))[0]
-        slots.fixed["q"] = draw(parse_pattern(rng.choice(data["taken"][sort])), rng, slots)
+        slots.fixed["q"] = rng.choice(data["taken"][sort])
         return phrase(rng, ("taken", sort), slots)
-    known = load("phrasing")["ends"]
-    count = rng.choice((2, 2, 3))
-    ends = [rng.choice(data["ends"]), *(rng.choice(known[key]) for key in rng.sample(list(known)[:6], count - 1))]
-    rng.shuffle(ends)
-    slots.fixed.update(zip("xyz", ends, strict=False))
-    return phrase(rng, ("apart",) if count == 2 else ("corner",), slots)
+    slots.fixed |= ends_without_name(rng, load("phrasing")["ends"], data["ends"])
+    return phrase(rng, ("corner",) if "z" in slots.fixed else ("apart",), slots)

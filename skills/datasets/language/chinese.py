@@ -10,7 +10,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from fiducial.skills.datasets.language.between import between_intent, domain_between, ends_of, sort_of
+from fiducial.skills.datasets.language.between import (
+    between_intent,
+    domain_between,
+    ends_of,
+    ends_without_name,
+    sort_of,
+)
 from fiducial.skills.datasets.language.nouns import load
 from fiducial.skills.datasets.language.patterns import draw, literals, parse_pattern
 from fiducial.skills.datasets.language.phrases import CELLS, FINDINGS, domain_of
@@ -150,11 +156,8 @@ def _of_landmarks(rng: random.Random) -> str:
     if rng.random() < 0.7:
         sort = rng.choice(list(table["bad_taken"]))
         return _text(rng, table["taken"][sort], domain, q=rng.choice(table["bad_taken"][sort]))
-    count = rng.choice((2, 2, 3))
-    known = rng.sample(list(table["ends"])[:6], count - 1)
-    ends = [rng.choice(table["bad_ends"]), *(rng.choice(table["ends"][key]) for key in known)]
-    rng.shuffle(ends)
-    return _text(rng, table["apart" if count == 2 else "corner"], domain, **dict(zip("xyz", ends, strict=False)))
+    ends = ends_without_name(rng, table["ends"], table["bad_ends"])
+    return _text(rng, table["corner" if "z" in ends else "apart"], domain, **ends)
 
 
 def _unknown(rng: random.Random) -> tuple[str, Intent]:

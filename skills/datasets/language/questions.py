@@ -173,6 +173,11 @@ _PAIRS = [(a, b) for a in _ELEMENTARY for b in _ELEMENTARY if a != b] * 4 + [
 
 def _about_unknown(rng: random.Random) -> Drawn:
     """A question in the phrasing of the answerable ones, about something no skill knows."""
+    if rng.random() < 0.06:  # lesions, but of another organ, or of none
+        apart = load("names")[rng.choice(("liver_lesion", "brain_lesion", "polyp", "opacity"))]["apart"]
+        noun = Noun(*rng.choice(apart["pairs"]).split("/"))
+        slots = Slots(rng, noun, domain="ct", here=rng.choice(load("unknown")["apart_places"]))
+        return phrase_with(rng, [("presence",), ("count",), ("location",)], slots, {"here"})
     noun, other = unknown_noun(rng), unknown_noun(rng)
     if rng.random() < 0.2:
         known = _name(rng, rng.choice((*CELLS, *FINDINGS)))
