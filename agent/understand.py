@@ -114,6 +114,8 @@ def _with_landmarks(intent: Intent) -> Intent:
 
 def _not_understood(run: Run, result: UnderstandResult) -> str | None:
     """Why a question counts as not understood, or None."""
+    if result.unread:
+        return f"the model cannot read {phrases.listing(result.unread)} in the question; put it in other words"
     if not result.parsed:
         return "the question could not be put into a form that is known"
     if result.intent.task == "unknown":

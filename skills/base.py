@@ -125,6 +125,7 @@ class UnderstandResult(_Typed):
     confidence: float = Field(description="Probability of the intent as generated", json_schema_extra=_P)
     parsed: bool = Field(description="Whether the model's text was a well-formed intent")
     text: str = Field(description="The model's own text")
+    unread: tuple[str, ...] = Field(default=(), description="Words of the question that the model cannot read")
 
 
 class Spoken(_Typed):

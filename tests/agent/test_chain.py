@@ -239,6 +239,7 @@ def test_kind_withheld(ask: Recorded, value: str | None, confidence: float, code
         (intent("unknown"), "not_understood"),
         (intent("count", "platelet", sure=0.2), "not_understood"),
         (intent("count", "platelet") | {"parsed": False}, "not_understood"),
+        (intent("count", "platelet") | {"unread": ["节"]}, "not_understood"),
         (intent("count", "liver"), "unknown_structure"),
         (intent("count"), "unknown_structure"),
         (intent("compare", "platelet"), "unknown_structure"),

@@ -35,6 +35,7 @@ from fiducial.skills.datasets.language import explain_prompt, report_text
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.grammar import Grammar
 from fiducial.skills.families.llava.held import HeldToRecord
+from fiducial.skills.families.llava.prompting import unread_words
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
@@ -54,8 +55,10 @@ RATIO: Quantity = "cardiothoracic_ratio"
 
 
 def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
-    """Question to intent, from language alone."""
+    """Question to intent, from language alone; unknown where the model cannot read a word that may matter."""
     prompt = dialect.understand_prompt(args.question)
+    if unread := unread_words(session.model.tokenizer, args.question):
+        return UnderstandResult(intent=UNKNOWN, confidence=1.0, parsed=True, text="", unread=unread)
     made = session.generate("understand", prompt, with_image=False, allowed=session.model.grammars.intent)
     intent = dialect.parse_intent(made.text)
     parsed = intent is not None

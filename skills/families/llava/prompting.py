@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerFast
 
+from fiducial.skills.datasets.language import in_scope_words, prompt_text
+
 
 def prompt_ids(tokenizer: PreTrainedTokenizerFast, prompt: str, image_tokens: int) -> list[int]:
     """``<bos> <image>… prompt <sep>``."""
@@ -15,3 +17,13 @@ def prompt_ids(tokenizer: PreTrainedTokenizerFast, prompt: str, image_tokens: in
 def invocation_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """What ends every prompt: from there on an activated LoRA works."""
     return [tokenizer.sep_token_id]
+
+
+def unread_words(tokenizer: PreTrainedTokenizerFast, question: str) -> tuple[str, ...]:
+    """Words of a question with a character that the tokenizer lacks, each once.
+
+    Not those of the questions that the model was taught: it has learned to do without their rarer characters.
+    """
+    words = dict.fromkeys(word for word in prompt_text(question).split() if word.isalpha())
+    lacking = (w for w in words if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False)["input_ids"])
+    return tuple(word for word in lacking if word not in in_scope_words())
