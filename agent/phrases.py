@@ -71,14 +71,18 @@ def there_are(number: int, structure: str, language: Language = "en") -> str:
     return say("there_is" if number == 1 else "there_are", language, counted=counted_words)
 
 
-def domain(kind: str) -> str:
+def domain(kind: str, language: Language = "en") -> str:
     """``a blood smear``; for a kind that has no name, the kind itself."""
-    return f"a {DOMAIN_NAMES.get(kind, kind)}"
+    if language != "en":
+        return domain_of(kind, language)
+    named = DOMAIN_NAMES.get(kind, kind)
+    article = "an" if named[0] in "aeio" or named.startswith("MR ") else "a"
+    return "no kind that is known" if kind == "other" else f"{article} {named}"
 
 
 def kind(key: str, language: Language = "en") -> str:
     """The answer to what kind of image this is."""
-    return say("kind", language, kind=domain_of(key, language))
+    return say("kind", language, kind=domain(key, language))
 
 
 def quantity(key: Quantity, language: Language = "en") -> str:

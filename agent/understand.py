@@ -10,8 +10,8 @@ from fiducial.agent.run import Run
 from fiducial.skills.base import DomainEvidence, UnderstandArgs, UnderstandResult, evidence_of
 from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Answer, Intent, Quantity, Understanding
-from fiducial.tools.structures import UNSKILLED, structures
-from fiducial.tools.words import domain_of, language_of
+from fiducial.tools.structures import DOMAIN_NAMES, UNSKILLED, structures
+from fiducial.tools.words import language_of
 
 DEFAULT_QUANTITIES: dict[str, tuple[Quantity, ...]] = {
     "blood_smear": ("long_axis",),
@@ -200,8 +200,7 @@ def look(run: Run) -> str:
                 run.put(understanding=Understanding(intent=understood, confidence=1.0))
             return "answer"
         run.check("image_domain", "fail", detail)
-        domains = {structures()[key].domain for key in run.context.structures}
-        known = " or ".join(phrases.domain(d) for d in sorted(domains))
+        known = phrases.listing([phrases.domain(kind) for kind in _known_kinds(run, evidence)]).replace(" and ", " or ")
         return run.abstain("off_domain", f"this image does not look like {known}, which are what the skills know")
     run.check("image_domain", "pass", detail)
     intent = run.intent
@@ -212,6 +211,12 @@ def look(run: Run) -> str:
     if not foreign:
         return "answer"
     return _foreign(run, foreign[0], evidence)
+
+
+def _known_kinds(run: Run, evidence: DomainEvidence) -> list[str]:
+    """The kinds of image that the skills know something of: by their structures, or as the model itself tells them."""
+    own = {*evidence.probabilities} & {*DOMAIN_NAMES} if evidence.own else set()
+    return sorted({d for key in run.context.structures for d in structures()[key].domains} | own - UNSKILLED)
 
 
 def _foreign(run: Run, structure: str, evidence: DomainEvidence) -> str:
@@ -228,7 +233,7 @@ def _foreign(run: Run, structure: str, evidence: DomainEvidence) -> str:
     task = run.intent.task
     if task in ("size", "compare"):
         return run.abstain("structure_absent", shown)
-    names = {"kind": domain_of(kind, spoken), "name": phrases.name(structure, language=spoken)}
+    names = {"kind": phrases.domain(kind, spoken), "name": phrases.name(structure, language=spoken)}
     why = phrases.say("foreign", spoken, **names)
     text = phrases.say("foreign_presence" if task == "presence" else "foreign_count", spoken, why=why)
     sure = float(evidence.probabilities.get(kind, evidence.typicality))
