@@ -10,7 +10,7 @@ import pytest
 from fiducial.agent.ask import Asker
 from fiducial.agent.present import present
 from fiducial.skills.families.recording import load
-from fiducial.tests.agent.recordings import Recorded, intent, status
+from fiducial.tests.agent.recordings import Recorded, codes, intent, status
 from fiducial.tools.landmark_measures import landmark_named
 from fiducial.tools.phantoms import SCENES
 from fiducial.tools.phantoms.phantom import Phantom
@@ -57,6 +57,15 @@ def test_landmarks_that_are_named_need_no_reading_by_a_model(tmp_path: Path) -> 
     assert "耳点和眶下点之间的距离" in record.answer.text
     assert "探测器" in record.answer.text and "at the detector" not in record.answer.text
     assert present(record).count("探测器平面") == 2  # in the answer, and beside the measurement
+
+
+def test_of_landmarks_that_are_asked_for_those_found_are_told(tmp_path: Path) -> None:
+    phantom = SCENES["cephalogram"](2)  # which has no gnathion
+    record = asked(tmp_path, phantom, "Where are the ANS and the gnathion?")
+    assert (status(record), codes(record)) == ("partial", ["landmark_not_found"])
+    assert [r.label for r in record.accepted] == ["anterior nasal spine"]
+    none = asked(tmp_path, phantom, "How far is the ANS from the gnathion?")
+    assert (status(none), codes(none)) == ("abstained", ["landmark_not_found"])
 
 
 def test_a_landmark_is_told_where_it_is(tmp_path: Path) -> None:
