@@ -1,6 +1,7 @@
 """The overlay picture: the image with every region of the record, and the record's essence in a strip below it.
 
 Accepted regions are solid, one colour a structure; rejected ones dashed and grey, with the check that rejected them.
+What was measured between landmarks is drawn along thin white lines.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from PIL import Image, ImageDraw
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import FrameMap2D, identity_map
 from fiducial.tools.overlay_caption import draw_caption, scale_bar
+from fiducial.tools.overlay_lines import measured_lines
 from fiducial.tools.overlay_text import Color, draw_text, plain, text_width
 from fiducial.tools.record import Record, Region
 
@@ -29,6 +31,7 @@ COLORS: dict[str, Color] = {
 OTHERS: tuple[Color, ...] = ((255, 90, 190), (170, 130, 255), (150, 230, 60), (255, 165, 120))
 REJECTED: Color = (155, 155, 155)
 CASING: Color = (0, 0, 0)
+MEASURED: Color = (255, 255, 255)
 SHORTER_SIDES_PX = (720, 1600)
 FEW_REGIONS = 6
 FAR_PX = 1e5
@@ -56,6 +59,7 @@ def draw_overlay(
     text_px = max(13, round(math.sqrt(size[0] * size[1]) / 58))
     colors = _colors(record)
     outlines = {region.id: _outline(region, to_display, zoom) for region in record.regions}
+    _measure(picture, record, to_display, zoom, max(2, round(text_px / 7)))
     _paint(picture, record, outlines, colors, max(2, round(text_px / 7)))
     if labels:
         _label(picture, record, outlines, colors, max(12, round(text_px * 0.8)))
@@ -165,8 +169,23 @@ def _paint(
         color = colors[region.label] if region.status == "accepted" else REJECTED
         for ink, extra in ((CASING, 2), (color, 0)):
             for line, width in strokes:
-                # Pillow addresses pixel centres, our coordinates the corners.
-                draw.line([tuple(point) for point in line - 0.5], fill=ink, width=width + extra, joint="curve")
+                _stroke(draw, line, ink, width + extra)
+
+
+def _measure(picture: Image.Image, record: Record, to_display: FrameMap2D, zoom: float, width_px: int) -> None:
+    """Stroke, under the regions, what was measured between landmarks."""
+    draw = ImageDraw.Draw(picture)
+    accepted = {region.id: region for region in record.accepted}
+    for measurement in record.measurements:
+        for line in measured_lines(measurement, accepted):
+            if np.isfinite(line).all() and np.abs(line).max() < FAR_PX:
+                for ink, extra in ((CASING, 2), (MEASURED, 0)):
+                    _stroke(draw, to_display.points(line) * zoom, ink, max(1, width_px // 2) + extra)
+
+
+def _stroke(draw: ImageDraw.ImageDraw, line: Points, color: Color, width_px: int) -> None:
+    """Pillow addresses pixel centres, our coordinates the corners."""
+    draw.line([tuple(point) for point in line - 0.5], fill=color, width=width_px, joint="curve")
 
 
 def _text_of(region: Region, few: bool) -> str:

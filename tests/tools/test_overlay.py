@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from fiducial.tools.errors import InputError
 from fiducial.tools.frames import FrameMap2D
-from fiducial.tools.overlay import COLORS, draw_overlay, picture_zoom, write_overlay
+from fiducial.tools.landmark_measures import measure_between
+from fiducial.tools.overlay import COLORS, MEASURED, draw_overlay, picture_zoom, write_overlay
 from fiducial.tools.overlay_caption import VERDICT_COLORS, format_measurement, scale_bar
 from fiducial.tools.overlay_text import plain, text_width, wrap
 from fiducial.tools.record import (
@@ -108,6 +109,43 @@ def test_a_point_is_a_cross_around_it():
     y, x = np.nonzero((drawn == COLORS["platelet"]).all(axis=2))
     zoom = picture_zoom(120, 90)
     assert ((x.mean() + 0.5) / zoom, (y.mean() + 0.5) / zoom) == pytest.approx((100, 70), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "points", "lines"),
+    [
+        ("angle", [(20, 20), (60, 20), (60, 70)], [[(20, 20), (60, 20), (60, 70)]]),
+        ("distance", [(20, 20), (90, 60)], [[(20, 20), (90, 60)]]),
+        ("thorax_width", [(10, 60), (110, 40)], [[(10, 50), (110, 50)]]),
+        (
+            "cardiothoracic_ratio",
+            [(40, 30), (80, 50), (10, 60), (110, 80)],
+            [[(40, 40), (80, 40)], [(10, 70), (110, 70)]],
+        ),
+        (
+            "anb_angle",
+            [(20, 20), (90, 20), (80, 60), (70, 80)],
+            [[(20, 20), (90, 20), (80, 60)], [(90, 20), (70, 80)]],
+        ),
+    ],
+)
+def test_what_is_measured_between_landmarks_is_drawn(quantity, points, lines):
+    marks = [
+        POINT.model_copy(update={"id": f"R{n}", "kind": "landmark", "point_xy_px": point})
+        for n, point in enumerate(points)
+    ]
+    taken = measure_between(quantity, marks, None)
+    drawn = draw_overlay(GRAY, record(*marks, measurements=(taken,)), labels=False, caption=False)
+    white = (drawn == MEASURED).all(axis=2)
+    zoom = picture_zoom(120, 90)
+    along = np.concatenate([p + np.linspace(0, 1, 200)[:, None] * (q - p) for line in lines
+                            for p, q in pairwise(np.array(line, float))]) * zoom  # fmt: skip
+    far = distance_to(np.concatenate([np.array(points) * zoom, along[:1]]), white.shape)
+    x, y = np.floor(along).astype(int).T
+    clear = far[y, x] > 30  # away from the crosses, which lie on top
+    assert clear.any()
+    assert ndimage.distance_transform_edt(~white)[y, x][clear].max() < 3
+    assert distance_to(along, white.shape)[white].max() < 4
 
 
 def test_labels_do_not_cover_each_other():
