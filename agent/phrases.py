@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fiducial.tools.landmark_measures import above_normal, landmark_words
+from fiducial.tools.landmark_measures import above_normal, landmark_words, quantity_words
 from fiducial.tools.positions import anchor_xy_px, place_of
 from fiducial.tools.record import ImageInfo, Intent, Language, Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, structures
@@ -86,8 +86,8 @@ def kind(key: str, language: Language = "en") -> str:
 
 
 def quantity(key: Quantity, language: Language = "en") -> str:
-    """``head circumference``."""
-    return word("quantities", key, language)
+    """``head circumference``; what is taken between landmarks has its name in their table."""
+    return quantity_words(key, language) or word("quantities", key, language)
 
 
 def ordinal(selector: Selector, language: Language = "en") -> str:

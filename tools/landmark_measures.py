@@ -85,6 +85,12 @@ def landmark_words(key: str, language: Language = "en") -> str:
     return names[key][language][0] if key in names else key.replace("_", " ")
 
 
+def quantity_words(quantity: Quantity, language: Language = "en") -> str | None:
+    """What a quantity between landmarks is called; None for one that has no name here."""
+    known = named_quantities().get(quantity)
+    return None if known is None else (known.zh if language == "zh" else known.en)[0]
+
+
 def above_normal(quantity: Quantity, value: float) -> bool | None:
     """Whether a value is above the limit that the field goes by; None where there is no such limit."""
     known = named_quantities().get(quantity)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from fiducial.tools.landmark_measures import named_quantities
+from fiducial.tools.landmark_measures import quantity_words
 from fiducial.tools.overlay_text import Color, draw_text, drawable, text_width, wrap
 from fiducial.tools.record import Answer, Measurement, Record, Scale
 from fiducial.tools.structures import structures
@@ -33,8 +33,7 @@ def format_measurement(item: Measurement) -> str:
     unit = "" if item.unit == "1" else f" {item.unit}"
     low, high = f"{item.interval.low:.{digits}f}", f"{item.interval.high:.{digits}f}"
     where = ", ".join(item.region_ids[:4]) + (", …" if len(item.region_ids) > 4 else "")
-    known = named_quantities().get(item.quantity)
-    name = known.en[0] if known else item.quantity.replace("_", " ")
+    name = quantity_words(item.quantity) or item.quantity.replace("_", " ")
     if item.uncertainty == 0:
         return f"{name} {item.value:.{digits}f}{unit} {where}".rstrip()
     spread = f"{item.value:.{digits}f} ± {item.uncertainty:.{digits}f}{unit}"
