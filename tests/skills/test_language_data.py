@@ -21,6 +21,7 @@ from fiducial.skills.datasets.language import (
 )
 from fiducial.skills.datasets.language.nouns import load, names, other_nouns
 from fiducial.skills.datasets.language.patterns import draw, parse_pattern, variants
+from fiducial.skills.load import embedded_folder
 from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Intent
 from fiducial.tools.structures import structures
@@ -80,7 +81,7 @@ def texts_of(data: Any) -> list[str]:
 SLOTS = {
     "questions": "sg pl a sg2 pl2 a2 hd here this t ts sel q extreme x y z",
     "questions.zh": "n m o s q h hof hh r x y z",
-    "unknown": "sg pl a sg2 pl2 a2 hd here this m n",
+    "unknown": "sg pl a sg2 pl2 a2 hd here this m n x y z",
 }
 
 
@@ -95,7 +96,7 @@ def test_every_pattern_draws_and_asks_for_no_slot_that_nothing_fills(name: str) 
 def test_no_question_is_drawn_with_two_meanings() -> None:
     meant = defaultdict(set)
     for question, intent in samples(40_000, seed=5, noise=False):
-        meant[prompt_text(question).strip(" ?.!。，谢")].add(render_intent(intent))
+        meant[prompt_text(question).strip(" ?.!。，谢呢呀啊吧")].add(render_intent(intent))
     assert {text: lines for text, lines in meant.items() if len(lines) > 1} == {}
 
 
@@ -113,12 +114,58 @@ def test_everything_that_has_a_name_is_asked_for_in_both_languages() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["lesion in the left lobe", "pneumonia", "tumour of the liver", "the FMA", "左肺的阴影", "肺癌", "下颌平面角"],
+    [
+        "lesion in the left lobe",
+        "pneumonia",
+        "tumour of the liver",
+        "the FMA",
+        "左肺的阴影",
+        "肺癌",
+        "下颌平面角",
+        "rule out",
+        "absence of",
+        "未见",
+        "排除",
+        "vertical distance",
+    ],
 )
 def test_what_no_skill_knows_is_not_asked_for_as_if_it_were_known(text: str) -> None:
     words = set(prompt_text(text).split())
     for question, intent in samples(6000, seed=3, noise=False):
         assert intent.task == "unknown" or not words <= set(prompt_text(question).split()), question
+
+
+def test_which_of_several_is_meant_is_said_in_a_chinese_question_that_asks_for_one() -> None:
+    said = load("questions.zh")["selectors"]
+    for question, intent in samples(6000, seed=4, noise=False):
+        if CJK.search(question) and intent.selector != "each":
+            assert any(words in question for words in said[intent.selector]), question
+
+
+def test_a_chinese_question_whether_or_not_ends_without_the_word_of_a_yes_or_no_question() -> None:
+    for question, intent in samples(6000, seed=6, noise=False):
+        if intent.task != "unknown" and any(word in question for word in ("有没有", "能不能", "可否", "是否")):
+            assert not question.rstrip("？?。，谢").endswith("吗"), question
+
+
+UNREAD = set("您想那也就都吧呀啊嘛咱们会")  # bear no meaning: a model that cannot read them misses nothing
+
+
+def test_what_the_shipped_base_cannot_read_bears_no_meaning_where_it_can_answer() -> None:
+    base = pytest.importorskip("transformers").PreTrainedTokenizerFast.from_pretrained(embedded_folder() / "base")
+    readable: dict[str, bool] = {}
+    asked: dict[bool, list[set[str]]] = {True: [], False: []}
+    for question, intent in samples(12_000, seed=7, noise=False):
+        if CJK.search(question):
+            words = set(CJK.findall(question))
+            for word in words - set(readable):
+                readable[word] = base.unk_token_id not in base.encode(word, add_special_tokens=False)
+            asked[intent.task != "unknown"].append({word for word in words if not readable[word]})
+    assert {word for words in asked[True] for word in words} <= UNREAD
+    passed_over = [bool(words) for words in asked[True]]
+    assert 0.05 < sum(passed_over) / len(passed_over) < 0.3
+    withheld = [bool(words - UNREAD) for words in asked[False]]
+    assert 0.04 < sum(withheld) / len(withheld) < 0.25
 
 
 def test_samples_are_broad() -> None:

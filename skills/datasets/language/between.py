@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from fiducial.skills.datasets.language.nouns import load, names
+from fiducial.skills.datasets.language.patterns import draw, parse_pattern
 from fiducial.skills.datasets.language.phrases import Drawn, Slots, phrase
 from fiducial.tools.landmark_measures import ANGLES, BetweenLandmarks, named_quantities
 from fiducial.tools.record import Intent
@@ -60,29 +61,16 @@ def between(rng: random.Random) -> tuple[Drawn, Intent]:
     return phrase(rng, path, slots), between_intent(quantity)
 
 
-def ends_without_name(rng: random.Random, known: Mapping[str, list[str]], others: list[str]) -> dict[str, str]:
-    """Two or three landmarks (x, y, z) as they are said, of which no quantity with a name is taken."""
-    count = rng.choice((2, 2, 3))
-    if rng.random() < 0.6:
-        said = [rng.choice(others), *(rng.choice(known[key]) for key in rng.sample(_landmarks_of_heads(), count - 1))]
-        rng.shuffle(said)
-    else:
-        ends = rng.sample(_landmarks_of_heads(), count)
-        while _shape(ends) in _shapes_with_name():
-            ends = rng.sample(_landmarks_of_heads(), count)
-        said = [rng.choice(known[key]) for key in ends]
+def ends_with_stranger(rng: random.Random, known: Mapping[str, list[str]], others: list[str]) -> dict[str, str]:
+    """Two or three landmarks (x, y, z) as they are said, of which one is none that any skill points at."""
+    said = [rng.choice(others), *known_ends(rng, known, rng.choice((1, 1, 2)))]
+    rng.shuffle(said)
     return dict(zip("xyz", said, strict=False))
 
 
-def _shape(ends: Sequence[str]) -> tuple[str, frozenset[str]]:
-    """The vertex, if there is one, and the outer landmarks in no order."""
-    return ends[1] if len(ends) == 3 else "", frozenset((ends[0], ends[-1]))
-
-
-@cache
-def _shapes_with_name() -> frozenset[tuple[str, frozenset[str]]]:
-    every = (ends_of(random.Random(0), known) for known in named_quantities().values())
-    return frozenset(_shape(ends) for ends in every if ends)
+def known_ends(rng: random.Random, known: Mapping[str, list[str]], count: int) -> list[str]:
+    """So many landmarks of a head as they are said, no two the same."""
+    return [rng.choice(known[key]) for key in rng.sample(_landmarks_of_heads(), count)]
 
 
 @cache
@@ -93,12 +81,15 @@ def _landmarks_of_heads() -> list[str]:
 
 
 def unknown_between(rng: random.Random) -> Drawn:
-    """A quantity that no skill knows, said alike: by its name, or by landmarks that make none that is known."""
-    data = load("unknown")
+    """What no skill knows, said alike: by its name, to a landmark that is none, or more than a length of known ones."""
+    data, kind = load("unknown"), rng.random()
     slots = Slots(rng, names("heart")[0], domain=rng.choice(("ceph", "ceph", "xray")))
-    if rng.random() < 0.7:
+    if kind < 0.64:
         sort = rng.choices(("angle", "length", "ratio"), (5, 5, 2))[0]
         slots.fixed["q"] = rng.choice(data["taken"][sort])
         return phrase(rng, ("taken", sort), slots)
-    slots.fixed |= ends_without_name(rng, load("phrasing")["ends"], data["ends"])
-    return phrase(rng, ("corner",) if "z" in slots.fixed else ("apart",), slots)
+    if kind < 0.82:
+        slots.fixed |= ends_with_stranger(rng, load("phrasing")["ends"], data["ends"])
+        return phrase(rng, ("corner",) if "z" in slots.fixed else ("apart",), slots)
+    slots.fixed |= dict(zip("xyz", known_ends(rng, load("phrasing")["ends"], 3), strict=True))
+    return "direct", draw(parse_pattern(rng.choice(data["landmark_asks"])), rng, slots)

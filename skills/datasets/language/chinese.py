@@ -6,6 +6,7 @@ A sample: ``("图中有多少个白细胞？", count white_cell)``.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,7 +15,8 @@ from fiducial.skills.datasets.language.between import (
     between_intent,
     domain_between,
     ends_of,
-    ends_without_name,
+    ends_with_stranger,
+    known_ends,
     sort_of,
 )
 from fiducial.skills.datasets.language.nouns import load
@@ -26,10 +28,25 @@ from fiducial.tools.record import Intent
 
 TASKS = {"unknown": 0.4, "presence": 0.12, "count": 0.13, "location": 0.11, "size": 0.12, "head": 0.06, "compare": 0.05,
          "kind": 0.05, "report": 0.04, "between": 0.09}  # fmt: skip
-ENDS = ("？", "？", "？", "", "", "。", "?", "呢？", "，谢谢", "，谢谢。")
+ENDS = {
+    "any": ("", "", "", "，谢谢", "，谢谢。"),
+    "question": ("？", "？", "？", "？", "?", "。", "", "", "呢？", "呢", "呀？", "啊？", "，谢谢"),
+    "yes_or_no": ("？", "？", "？", "?", "", "，谢谢"),
+    "command": ("", "", "", "。", "，谢谢", "，谢谢。", "吧", "吧，谢谢"),
+}  # fmt: skip
+# What asks somebody to do something takes no words before it that a clause must follow, and no question mark.
+_COMMAND = re.compile(
+    "请|帮|麻烦|把|用[框箭]|我|在(?!哪)|检查|看看|看一|判断|确定|核实|找|查一|数|统计|清点|点清|标出|指|圈|框|勾|画|描述|定位(?!侧)|显示[全所图]|给出|"
+    "告诉|报告[所检影]|写|出[一具]|生成|起草|总结|比较|对比|测|量|计算|算|求|就数|能|可以|可否|排除|忽略|删除|讲|回答|说出"
+)
+_QUESTION = re.compile(
+    "(多少|[几哪]个|几处|哪[里儿些种类]?|何处|什么|多[大长宽高远]|有没有.*|是不是.*|是否.*|如何|怎么?样|地方|位置|部位|区域|没有)$"
+)
+_DO = re.compile("一下|一数|数数|出来|[标圈找框画]出|看看|测量|计算")
 _UNKNOWN = ("unknown", "others", "asked_of_others", "restrictions", "restrictions_of", "asked_in_part", "asks_of",
-            "bad_quantities", "bad_taken", "bad_ends")  # fmt: skip
+            "bad_quantities", "bad_taken", "bad_ends", "landmark_asks", "reversed_asks")  # fmt: skip
 SELECTED = 0.25
+LESIONS = ("polyp", "liver_lesion", "brain_lesion", "opacity")  # of which there are so many places
 
 
 def _table() -> dict[str, Any]:
@@ -66,7 +83,8 @@ def _plain(task: str) -> Callable[[random.Random], tuple[str, Intent]]:
     def make(rng: random.Random) -> tuple[str, Intent]:
         key = _structure(rng)
         fields: Any = {"task": task, "structure": key}
-        return _text(rng, _table()[task], domain_of(key), n=_name(rng, key)), Intent(**fields)
+        patterns = _table()[f"{task}_of_lesions" if task == "count" and key in LESIONS and rng.random() < 0.3 else task]
+        return _text(rng, patterns, domain_of(key), n=_name(rng, key)), Intent(**fields)
 
     return make
 
@@ -131,7 +149,7 @@ def _of_others(rng: random.Random) -> str:
     table, other = _table(), rng.choice(_table()["others"])
     if rng.random() < 0.35:
         return _text(rng, table["asked_of_others"], n=_name(rng, _structure(rng)), o=other)
-    task = rng.choice(("presence", "count", "location", "size", "size_quantity", "size_selected"))
+    task = rng.choice(("presence", "count", "count_of_lesions", "location", "size", "size_quantity", "size_selected"))
     quantity = rng.choice(rng.choice(list(table["quantities"].values())))
     said = rng.choice(table["selectors"][_selector(rng)])
     return _text(rng, table[task], rng.choice(list(table["here_of"])), n=other, q=quantity, s=said)
@@ -143,7 +161,9 @@ def _of_known(rng: random.Random) -> str:
     name, domain = _name(rng, key), domain_of(key)
     if key in table["asks_of"] and kind < 0.45:
         return _text(rng, table["asks_of"][key], domain, n=name)
-    if kind < 0.7:
+    if kind < 0.53:
+        return _text(rng, table["reversed_asks"], domain, n=name)
+    if kind < 0.75:
         own = key in table["restrictions_of"] and rng.random() < 0.6
         part = rng.choice(table["restrictions_of"][key] if own else table["restrictions"])
         return _text(rng, table["asked_in_part"], domain, n=name, r=part)
@@ -152,11 +172,14 @@ def _of_known(rng: random.Random) -> str:
 
 def _of_landmarks(rng: random.Random) -> str:
     """What is taken between landmarks and no skill knows."""
-    table, domain = _table(), rng.choice(("ceph", "ceph", "xray"))
-    if rng.random() < 0.7:
+    table, domain, kind = _table(), rng.choice(("ceph", "ceph", "xray")), rng.random()
+    if kind < 0.6:
         sort = rng.choice(list(table["bad_taken"]))
         return _text(rng, table["taken"][sort], domain, q=rng.choice(table["bad_taken"][sort]))
-    ends = ends_without_name(rng, table["ends"], table["bad_ends"])
+    if kind < 0.82:
+        known = dict(zip("xyz", known_ends(rng, table["ends"], 3), strict=True))
+        return _text(rng, table["landmark_asks"], domain, **known)
+    ends = ends_with_stranger(rng, table["ends"], table["bad_ends"])
     return _text(rng, table["corner" if "z" in ends else "apart"], domain, **ends)
 
 
@@ -185,16 +208,28 @@ def sample_chinese(rng: random.Random) -> tuple[str, Intent]:
     """A question in Chinese, and what it asks. The intent's language is told by the text, not here."""
     (task,) = rng.choices(list(TASKS), list(TASKS.values()))
     text, intent = _MAKERS[task](rng)
-    end = rng.choice(ENDS)
+    return _dressed(rng, text), intent
+
+
+def _dressed(rng: random.Random, text: str) -> str:
+    """A text with what may stand before it and after it, by whether it asks, orders or only names."""
+    leads, after = _table()["lead"], "any"
+    before: tuple[str, ...] = ("any", "question")
     if text.endswith(("吗", "么")):
-        end = end.removeprefix("呢")
-    return rng.choice(_table()["lead"]) + text + end, intent
+        after = "yes_or_no"
+    elif _QUESTION.search(text) and not _COMMAND.match(text):
+        before, after = ("any", "question", "clause"), "question"
+    elif _COMMAND.match(text):
+        before = ("any",)
+        after = "command" if _DO.search(text) and not _QUESTION.search(text) and text[0] not in "能可请麻" else "any"
+    lead = rng.choice(leads[rng.choice(before)]) if rng.random() < 0.6 else ""
+    return lead + text + rng.choice(ENDS[after])
 
 
 @cache
 def chinese_words() -> frozenset[str]:
     """Every word and mark of the answerable questions, as ``prompt_text`` splits them."""
-    table, texts = _table(), ["".join(ENDS)]
+    table, texts = _table(), [end for ends in ENDS.values() for end in ends]
 
     def walk(data: Any) -> None:
         if isinstance(data, str):

@@ -5,8 +5,9 @@ biparietal diameter; ``circumference`` of a cell is its perimeter; ``larger`` co
 typical size asks for ``each``; "red and white cells" are ``blood_cell``; a sub-type, a part of the image ("in the left
 half", "in the right lung", "on slice 12"), a ratio of counts and everything else that no skill computes is ``unknown``.
 What is known is the finding, not the disease: an opacity, an infiltrate, a lesion or a mass of the liver; a pneumonia,
-a tumour, a metastasis is ``unknown``, and so is a lesion of no organ. Whether the heart is enlarged, or of normal size,
-asks for the cardiothoracic ratio; how large it is, for its size; how wide, for its width.
+a tumour, a metastasis is ``unknown``, and so is a lesion of no organ. Whether something is absent, or can be ruled
+out, is ``unknown`` as well: a yes would mean that there is none. Whether the heart is enlarged, or of normal size, asks
+for the cardiothoracic ratio; how large it is, for its size; how wide, for its width.
 """
 
 from __future__ import annotations
@@ -209,10 +210,12 @@ def _about_known(rng: random.Random) -> Drawn:
     key = _structure(rng)
     noun, other, domain = _name(rng, key), _name(rng, rng.choice(CELLS)), domain_of(key)
     slots = Slots(rng, noun, other, domain)
-    if kind < 0.48:
+    if kind < 0.42:
         own = key in FINDINGS and (key == "heart" or rng.random() < 0.65)  # whether a heart is too big can be told
         asks = data["asks_of"][key] if own else data["in_scope_asks"]
         return "direct", draw(parse_pattern(rng.choice(asks)), rng, slots)
+    if kind < 0.49:  # whether there is none
+        return "direct", draw(parse_pattern(rng.choice(data["reversed_asks"])), rng, slots)
     if kind < 0.6:
         return "direct", draw(parse_pattern(rng.choice(data["head_asks"])), rng, Slots(rng, noun, other, "head"))
     if kind < 0.78:
