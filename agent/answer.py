@@ -108,16 +108,17 @@ def _presence(run: Run) -> str:
 
 
 def claimed_presence(intent: Intent, present: bool, confidence: float) -> Answer:
-    """The answer while it says no more than that there are, or are not, such structures."""
+    """The answer while it says no more than that there are, or are not, such structures.
+
+    Never yes or no: a question may ask whether something can be ruled out.
+    """
     spoken = intent.language
     name = phrases.name(str(intent.structure), language=spoken)
     if intent.task == "compare" and intent.other_structure:
         return Answer(text=phrases.say("both", spoken), value=None, confidence=confidence)
-    if intent.task == "presence":
-        phrase = "yes_there_are" if present else "no_there_are"
-        return Answer(text=phrases.say(phrase, spoken, name=name), value=present, confidence=confidence)
-    phrase, value = ("some", None) if present else ("none", 0)
-    return Answer(text=phrases.say(phrase, spoken, name=name), value=value, confidence=confidence)
+    value = present if intent.task == "presence" else None if present else 0
+    text = phrases.say("some" if present else "none", spoken, name=name)
+    return Answer(text=text, value=value, confidence=confidence)
 
 
 def asked(intent: Intent) -> list[str]:

@@ -39,8 +39,9 @@ def point_out(run: Run) -> str:
         run.check("landmarks_found", "pass", f"{len(found)} landmarks")
     run.run_checks("ground", answered=False)
     if intent.task == "location":
-        text = phrases.landmarks(run.found(), run.record.image, intent.language)
-        run.put(answer=Answer(text=text, value=len(run.found()), confidence=result.confidence))
+        asked = sorted(run.found(), key=lambda region: intent.landmarks.index(region.label))
+        text = phrases.landmarks(asked, run.record.image, intent.language)
+        run.put(answer=Answer(text=text, value=len(asked), confidence=result.confidence))
         return "explain"
     text = phrases.between(intent, run.found(), intent.language)
     run.put(answer=Answer(text=text, value=None, confidence=result.confidence))

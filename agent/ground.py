@@ -81,7 +81,7 @@ def _revise(run: Run, settled: dict[str, Settled]) -> None:
         run.put(answer=Answer(text=text, value=total, confidence=confidence))
     elif intent.task == "presence" and total == 1:
         name = phrases.name(str(intent.structure), 1, run.language)
-        text = phrases.say("yes_there_is", run.language, name=name)
+        text = phrases.say("one", run.language, name=phrases.with_article(name) if run.language == "en" else name)
         run.put(answer=Answer(text=text, value=True, confidence=confidence))
     else:
         run.put(answer=claimed_presence(intent, total > 0, confidence))

@@ -190,7 +190,7 @@ def _told(run: Run, rows: Sequence[Sequence[Measurement]]) -> str:
     named = {"name": phrases.name(structure, 1, spoken), "id": _id(run, m), "value": phrases.with_unit(m, spoken)}
     quantity = phrases.quantity(m.quantity, spoken)
     if run.intent.selector != "each":
-        with_article = f"{'an' if quantity[0] in 'aeiou' else 'a'} {quantity}" if spoken == "en" else quantity
+        with_article = phrases.with_article(quantity) if spoken == "en" else quantity
         return phrases.say("size_ranked", spoken, ordinal=_rank(run), quantity=with_article, **named)
     if len(rows) == 1 and (len(rows[0]) > 1 or m.quantity in HEAD_SIZES):
         parts = [(phrases.quantity(each.quantity, spoken), phrases.with_unit(each, spoken)) for each in rows[0]]

@@ -75,14 +75,17 @@ def domain(kind: str, language: Language = "en") -> str:
     """``a blood smear``; for a kind that has no name, the kind itself."""
     if language != "en":
         return domain_of(kind, language)
-    named = DOMAIN_NAMES.get(kind, kind)
-    article = "an" if named[0] in "aeio" or named.startswith("MR ") else "a"
-    return "no kind that is known" if kind == "other" else f"{article} {named}"
+    return "no kind that is known" if kind == "other" else with_article(DOMAIN_NAMES.get(kind, kind))
+
+
+def with_article(name: str) -> str:
+    """``an opacity``, ``a platelet``, ``an MR slice``."""
+    return f"{'an' if name[0] in 'aeio' or name.startswith('MR ') else 'a'} {name}"
 
 
 def kind(key: str, language: Language = "en") -> str:
     """The answer to what kind of image this is."""
-    return say("kind", language, kind=domain(key, language))
+    return say("kind_none" if key == "other" else "kind", language, kind=domain(key, language))
 
 
 def quantity(key: Quantity, language: Language = "en") -> str:
@@ -101,7 +104,8 @@ def can_be_asked(keys: Sequence[str]) -> str:
     known = ", ".join(f"{s.plural} ({DOMAIN_NAMES.get(s.domain, s.domain)})" for s in table_of)
     return (
         "you can ask whether there are, how many there are, where they are, how large they are, how two of them"
-        f" compare, or what kind of image this is, for: {known}"
+        f" compare, or what kind of image this is, for: {known}; and, where the model knows landmarks, for places,"
+        " distances and angles between them by their names"
     )
 
 
@@ -138,7 +142,7 @@ def located(
 
 
 def landmarks(regions: Sequence[Region], image: ImageInfo, language: Language = "en") -> str:
-    """Where each landmark is, in stored pixels and in words."""
+    """Where each landmark is, in stored pixels and in words, in the order given."""
     told = [
         say(
             "landmark",
@@ -152,7 +156,7 @@ def landmarks(regions: Sequence[Region], image: ImageInfo, language: Language = 
         for region in regions
         if region.point_xy_px is not None
     ]
-    return sentence(listing(told, language), language)
+    return sentence(str(table(language)["semicolon"]).join(told), language)
 
 
 def _in_slices(structure: str, regions: Sequence[Region], language: Language) -> str:
@@ -186,15 +190,16 @@ def measured(m: Measurement, landmarks: Sequence[str], language: Language = "en"
 
     What has no name of its own is named by the landmarks that it is taken between.
     """
-    points = listing([landmark_words(key, language) for key in landmarks], language)
-    named = table(language)["of_landmarks"].get(m.quantity)
-    asked = str(named).format(points=points) if named else quantity(m.quantity, language)
+    points = [landmark_words(key, language) for key in landmarks]
+    of = "angle_of_lines" if m.quantity == "angle" and len(points) > 3 else m.quantity
+    named = table(language)["of_landmarks"].get(of)
+    asked = str(named).format(*points, points=listing(points, language)) if named else quantity(m.quantity, language)
     said = say("measured", language, quantity=asked, value=with_unit(m, language))
-    ends = (m.interval.low, m.interval.high) if m.interval else (m.value, m.value)
-    low, high = (above_normal(m.quantity, value) for value in ends)
-    if low is None:
+    above = above_normal(m.quantity, m.value)
+    if above is None:
         return said
-    side = "above" if low else "cannot_tell" if high else "within"
+    near = above_normal(m.quantity, m.interval.low) != above_normal(m.quantity, m.interval.high)
+    side = ("near_" if near else "") + ("above" if above else "within")
     return said + str(table(language)["limits"][m.quantity][side])
 
 

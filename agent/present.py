@@ -99,14 +99,22 @@ class _Text:
                 lines += self._entry("", self._say("withheld", text=answer.text))
         else:
             lines = self._entry("Answer", answer.text if answer else "")
-        counted = self.record.understanding and self.record.understanding.intent.task == "count"
-        phrase = "confidence_count" if counted else "confidence"
+        phrase = "confidence_count" if self._exactly_counted() else "confidence"
         confidence = self._say(phrase, value=f"{answer.confidence:.2f}") if answer else ""
         lines += self._entry("Verdict", phrases.word("status", status, self.language) + confidence)
         for reason in reasons:
             why = phrases.word("reasons", reason.code, self.language)
             lines += self._entry("", self._say("reason", code=reason.code, why=why, detail=reason.detail), "- ")
         return [*lines, ""]
+
+    def _exactly_counted(self) -> bool:
+        """Whether the answer is a number that the model itself counted on one image: its confidence is in just that."""
+        record = self.record
+        counted = record.understanding is not None and record.understanding.intent.task == "count"
+        revised = any(check.name == "answer_revised" for check in record.checks)
+        return (
+            counted and not revised and record.image.file_slices is None and bool(record.answer and record.answer.value)
+        )
 
     def _understood(self) -> list[str]:
         if self.record.understanding is None:

@@ -10,11 +10,12 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Literal
+from itertools import pairwise
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from fiducial.tools.landmark_measures import ANGLES, is_landmark, landmark_named, named_quantities
+from fiducial.tools.landmark_measures import ANGLES, is_landmark, landmark_named, named_quantities, quantity_between
 from fiducial.tools.record import Intent, Language, Part, Quantity
 from fiducial.tools.words import keys_of_names, language_of
 
@@ -23,21 +24,30 @@ Read = Literal["report", "angle", "distance", "segment", "count", "location", "s
 
 
 class Rule(Part):
-    """pattern: searched in the question; s names what is asked about, a, v, b, c landmarks or the options."""
+    """pattern: searched in the question; s names what is asked about, a, v, b, c landmarks or the options.
+
+    known: whether it holds only where every landmark is known.
+    """
 
     task: Read
     pattern: str
     quantity: Quantity | None = None
+    known: bool = False
 
 
 class Rules(Part):
-    """One language. lead and tail: what is no part of a thing's name, before and after it; listed: between names."""
+    """One language. lead and tail: what is no part of a thing's name, before and after it; listed: between names.
+
+    before and after: what may stand around the part that a rule fits without asking for something else.
+    """
 
     yes: str
     no: str
     lead: str
     tail: str
     listed: str
+    before: str
+    after: str
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
 
 
@@ -57,10 +67,24 @@ def read(question: str) -> Intent:
     return _by_rules(text, language) or Intent(task="question", structure=mentioned(text, language), language=language)
 
 
-def between_known_landmarks(question: str) -> Intent | None:
+class OfLandmarks(NamedTuple):
+    """A question about landmarks that are all known. whole: it says no more than that: no *vertical*, no *normal*."""
+
+    intent: Intent
+    whole: bool
+
+
+def of_known_landmarks(question: str) -> OfLandmarks | None:
     """An angle, distance or place of which every landmark is named, and known; None of any other question."""
-    intent = _by_rules(_plain(question), language_of(question))
-    return intent if intent and intent.landmarks and all(map(is_landmark, intent.landmarks)) else None
+    text, language = _plain(question), language_of(question)
+    table = rules(language)
+    for rule in (rule for rule in table.rules if rule.task in ("angle", "distance", "location")):
+        match = re.search(rule.pattern, text, re.IGNORECASE)
+        intent = match and _intent(rule, match, text, language)
+        if match and intent and intent.landmarks and all(map(is_landmark, intent.landmarks)):
+            around = ((table.before, text[: match.start()]), (table.after, text[match.end() :]))
+            return OfLandmarks(intent, all(re.fullmatch(p, said, re.IGNORECASE) for p, said in around))
+    return None
 
 
 def _plain(question: str) -> str:
@@ -110,10 +134,11 @@ def _intent(rule: Rule, match: re.Match[str], text: str, language: Language) -> 
     if rule.task in ("closed", "presence"):  # also where what it is about is nothing that could be pointed at
         structure = mentioned(text, language) if rule.task == "closed" else label_in(said["s"], language)
         return Intent(task="question", structure=structure, options=(table.yes, table.no), language=language)
-    if rule.task == "location" and (landmarks := _landmarks_in(said["s"], table)):
+    landmarks = _landmarks_in(said["s"], table) if rule.task == "location" else ()
+    if landmarks:
         return Intent(task="location", landmarks=landmarks, language=language)
     structure = label_in(said["s"], language) if "s" in said else None
-    if structure is None and rule.task != "report":
+    if rule.known or (structure is None and rule.task != "report"):
         return None
     scope: Literal["local", "image"] = "image" if rule.task == "report" else "local"
     return Intent(task=rule.task, structure=structure, quantity=rule.quantity, scope=scope, language=language)
@@ -121,18 +146,29 @@ def _intent(rule: Rule, match: re.Match[str], text: str, language: Language) -> 
 
 def _landmarks_in(words: str, table: Rules) -> tuple[str, ...]:
     """The landmarks of a list of names; none where one of them is not known."""
-    keys = [landmark_named(_bare(name, table)) for name in re.split(table.listed, _bare(words, table))]
+    keys = [_landmark(name, table) for name in re.split(table.listed, words.strip())]
     return tuple(dict.fromkeys(keys)) if all(map(is_landmark, keys)) else ()
 
 
+def _landmark(words: str, table: Rules) -> str:
+    """The landmark of a name, with an article or without: *A point* has none."""
+    whole = landmark_named(re.sub(table.tail, "", words.strip(), flags=re.IGNORECASE))
+    return whole if is_landmark(whole) else landmark_named(_bare(words, table))
+
+
 def _between(rule: Rule, said: list[str], language: Language) -> Intent | None:
-    """An angle or a distance between landmarks, in the order in which it is taken."""
-    names = [_bare(name, rules(language)) for name in said]
+    """An angle or a distance between landmarks, in the order in which it is taken; by its name where it has one."""
+    names = tuple(_landmark(name, rules(language)) for name in said)
     if not all(names) or any(len(name) > MAX_LABEL_CHARACTERS for name in names):
         return None
+    if any(a == b for a, b in (pairwise(names) if len(names) < 4 else (names[:2], names[2:]))):
+        return None
+    if rule.known and not all(map(is_landmark, names)):
+        return None
     asked: Literal["angle", "distance"] = "angle" if rule.task == "angle" else "distance"
-    landmarks = tuple(landmark_named(name) for name in names)
-    return Intent(task=asked, quantity=asked, landmarks=landmarks, language=language)
+    named = quantity_between(names)
+    landmarks = named_quantities()[named].of if named else names
+    return Intent(task=asked, quantity=named or asked, landmarks=landmarks, language=language)
 
 
 def _either(first: str, second: str, text: str, language: Language) -> Intent | None:

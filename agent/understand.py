@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fiducial.agent import phrases
-from fiducial.agent.reading import between_known_landmarks, free_question, read
+from fiducial.agent.reading import OfLandmarks, free_question, of_known_landmarks, read
 from fiducial.agent.run import Run
 from fiducial.skills.base import DomainEvidence, UnderstandArgs, UnderstandResult, evidence_of
-from fiducial.tools.landmark_measures import named_quantities
+from fiducial.tools.landmark_measures import landmark_words, landmarks_in, named_quantities
 from fiducial.tools.record import Answer, Intent, Quantity, Understanding
 from fiducial.tools.structures import DOMAIN_NAMES, UNSKILLED, structures
 from fiducial.tools.words import language_of
@@ -35,15 +35,16 @@ def understand(run: Run) -> str:
     Landmarks that are all named need no model to be understood. A base that answers in free words is asked what is not
     understood, as the wording has it.
     """
-    worded = between_known_landmarks(run.record.question) or (read(run.record.question) if run.free else None)
-    if worded is not None and (worded.landmarks or worded.task in BY_WORDING):
-        return _as_worded(run, worded)
+    named = of_known_landmarks(run.record.question)
+    if (settled := _by_wording(run, named)) is not None:
+        return _as_worded(run, settled)
     result: UnderstandResult = run.skill("understand", UnderstandArgs(question=run.record.question))
     intent = _with_landmarks(result.intent.model_copy(update={"language": language_of(run.record.question)}))
-    unread = _not_understood(run, result) or _unknown_structures(intent)
-    if unread and (freely := _in_free_words(run, intent, worded)) is not None:
+    problem = _not_understood(run, result) or _about_landmarks(run, intent, named)
+    unread = problem or _unknown_structures(intent)
+    if unread and (freely := _in_free_words(run, intent)) is not None:
         return _as_worded(run, freely)
-    if problem := _not_understood(run, result):
+    if problem:
         run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
         run.check("question_understood", "fail", problem)
         return run.abstain("not_understood", f"{problem}; {phrases.can_be_asked(run.context.structures)}")
@@ -66,12 +67,27 @@ def understand(run: Run) -> str:
     run.put(understanding=Understanding(intent=intent, confidence=result.confidence))
     run.note(quantities=quantities)
     run.check("question_understood", "pass", f"{phrases.about(intent)}, confidence {result.confidence:.2f}")
+    if result.unread:
+        why = f"the model cannot read {phrases.listing(result.unread)} in the question: it may ask for something else"
+        run.check("question_read", "warn", why)
+        run.downgrade("words_unread", why)
     run.run_checks("understand")
     return "look"
 
 
-def _in_free_words(run: Run, intent: Intent, worded: Intent | None) -> Intent | None:
+def _by_wording(run: Run, named: OfLandmarks | None) -> Intent | None:
+    """What the wording alone settles, or None. Of more than landmarks a base that answers in free words is asked so."""
+    if named is not None and named.whole:
+        return named.intent
+    if not run.free:
+        return None
+    worded = free_question(run.record.question) if named else read(run.record.question)
+    return worded if named or worded.task in BY_WORDING else None
+
+
+def _in_free_words(run: Run, intent: Intent) -> Intent | None:
     """What a model that answers in free words is asked in the place of what was not understood; None of another."""
+    worded = read(run.record.question) if run.free else None
     if worded is None and _asks_freely(run, intent, seen_as_a_whole):
         return free_question(run.record.question)
     return worded
@@ -112,9 +128,22 @@ def _with_landmarks(intent: Intent) -> Intent:
     return intent.model_copy(update={"landmarks": known.of})
 
 
+def _about_landmarks(run: Run, intent: Intent, named: OfLandmarks | None) -> str | None:
+    """Why landmarks that a question names are not what it was taken to ask about, or None.
+
+    What is taken between landmarks needs two of them; what its wording says more than that, the model may overlook.
+    """
+    mentioned = landmarks_in(run.record.question)
+    if named is None and (not mentioned or (len(mentioned) > 1 and mentioned <= {*intent.landmarks})):
+        return None
+    about = mentioned or {*(named.intent.landmarks if named else ())}
+    names = phrases.listing([landmark_words(key) for key in sorted(about)])
+    return f"what is asked of {names} is not understood; ask where they are, or for a distance or an angle between them"
+
+
 def _not_understood(run: Run, result: UnderstandResult) -> str | None:
     """Why a question counts as not understood, or None."""
-    if result.unread:
+    if result.unread and (run.free or result.intent.task == "unknown"):
         return f"the model cannot read {phrases.listing(result.unread)} in the question; put it in other words"
     if not result.parsed:
         return "the question could not be put into a form that is known"
@@ -235,7 +264,7 @@ def _foreign(run: Run, structure: str, evidence: DomainEvidence) -> str:
         return run.abstain("structure_absent", shown)
     names = {"kind": phrases.domain(kind, spoken), "name": phrases.name(structure, language=spoken)}
     why = phrases.say("foreign", spoken, **names)
-    text = phrases.say("foreign_presence" if task == "presence" else "foreign_count", spoken, why=why)
+    text = phrases.say("foreign_none", spoken, why=why)
     sure = float(evidence.probabilities.get(kind, evidence.typicality))
     run.put(answer=Answer(text=text, value=False if task == "presence" else 0, confidence=sure))
     return "explain"

@@ -7,6 +7,7 @@ Danzer's (Am J Med Sci 157:513, 1919). Landmarks have the names of the ISBI 2015
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
@@ -95,6 +96,28 @@ def above_normal(quantity: Quantity, value: float) -> bool | None:
     """Whether a value is above the limit that the field goes by; None where there is no such limit."""
     known = named_quantities().get(quantity)
     return None if known is None or known.largest_normal is None else value > known.largest_normal
+
+
+def quantity_between(landmarks: Sequence[str]) -> Quantity | None:
+    """The quantity with a name that is taken between two landmarks in any order, or at the middle one of three.
+
+    At nasion between A and B it is ANB, with its sign, and across the heart its width, not the slanted distance.
+    """
+    for quantity, known in named_quantities().items():
+        of = (known.of[2], known.of[1], known.of[3]) if known.form == "difference_at_vertex" else known.of
+        if len(of) == len(landmarks) and tuple(landmarks) in (of, of[::-1]):
+            return quantity
+    return None
+
+
+def landmarks_in(text: str) -> frozenset[str]:
+    """The landmarks that a text mentions by a name of three letters or more, or in Chinese."""
+    found = set()
+    for key, names in _table()["landmarks"].items():
+        latin = "|".join(re.escape(name) for name in names["en"] if len(name) > 2)
+        if re.search(rf"(?<!\w)(?:{latin})(?!\w)", text, re.IGNORECASE) or any(name in text for name in names["zh"]):
+            found.add(str(key))
+    return frozenset(found)
 
 
 def form_of(quantity: Quantity, count: int) -> Form:

@@ -17,11 +17,13 @@ from fiducial.tools.phantoms.phantom import Phantom
 from fiducial.tools.record import Record
 
 
-def asked(folder: Path, phantom: Phantom, question: str, understood: dict[str, Any] | None = None) -> Record:
-    """The question about a phantom, with its true landmarks within half a pixel."""
+def asked(
+    folder: Path, phantom: Phantom, question: str, understood: dict[str, Any] | None = None, sigma_px: float = 0.5
+) -> Record:
+    """The question about a phantom, with its true landmarks, said to be within so much."""
     image = folder / "film.dcm"
     phantom.image.write(image)  # type: ignore[union-attr]
-    given = {"kind": "landmark", "score": 0.9, "sigma_px": 0.5, "skill": "landmark"}
+    given = {"kind": "landmark", "score": 0.9, "sigma_px": sigma_px, "skill": "landmark"}
     places = enumerate(phantom.truth.landmarks_xy_px.items(), 1)
     found = [{"id": f"R{n}", "label": landmark_named(k), "point_xy_px": xy, **given} for n, (k, xy) in places]
     results: dict[str, Any] = {"landmark": {"regions": found, "confidence": 0.9, "parsed": True, "text": ""}}
@@ -33,17 +35,17 @@ def asked(folder: Path, phantom: Phantom, question: str, understood: dict[str, A
 def test_a_ratio_is_held_against_its_limit_where_its_interval_settles_it(tmp_path: Path) -> None:
     sides = set()
     for seed in range(6):
-        phantom = SCENES["chest"](seed)
+        phantom, sigma_px = SCENES["chest"](seed), (0.5, 20.0)[seed % 2]
         (true,) = [q.value for q in phantom.truth.quantities if q.quantity == "cardiothoracic_ratio"]
         understood = intent("distance", None, quantity="cardiothoracic_ratio")
-        record = asked(tmp_path, phantom, "Is the heart enlarged?", understood)
+        record = asked(tmp_path, phantom, "Is the heart enlarged?", understood, sigma_px)
         (taken,) = record.measurements
         assert taken.value == pytest.approx(true, abs=1e-6)
-        side = "counts as enlarged" if taken.interval.low > 0.5 else (
-            "cannot be told" if taken.interval.high > 0.5 else "not above 0.5")  # fmt: skip
-        assert side in record.answer.text
-        sides.add(side)
-    assert len(sides) >= 2
+        text = record.answer.text
+        assert ("is not above 0.5" in text) == (taken.value <= 0.5)
+        assert ("by no more than its uncertainty" in text) == (taken.interval.low <= 0.5 < taken.interval.high)
+        sides.add(text.partition(". ")[2])
+    assert len(sides) >= 3
 
 
 def test_landmarks_that_are_named_need_no_reading_by_a_model(tmp_path: Path) -> None:
@@ -74,3 +76,28 @@ def test_a_landmark_is_told_where_it_is(tmp_path: Path) -> None:
     assert [r.label for r in record.accepted] == ["anterior nasal spine", "gonion"]
     x, y = phantom.truth.landmarks_xy_px["Go"]
     assert f"{x:.1f}, {y:.1f} px" in record.answer.text
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What is the vertical distance between N and Me?",
+        "Is 80 mm a normal distance between S and N?",
+        "Do not tell me the distance between S and N",
+        "耳点到眶下点的距离正常吗？",
+        "Is there a nasion, or is it missing?",
+    ],
+)
+def test_more_than_is_understood_of_landmarks_is_withheld(tmp_path: Path, question: str) -> None:
+    understood = intent("distance", None, quantity="anterior_face_height")
+    record = asked(tmp_path, SCENES["cephalogram"](2), question, understood)
+    assert (status(record), codes(record)) == ("abstained", ["not_understood"])
+    assert record.answer is None
+
+
+def test_an_angle_keeps_the_sign_that_its_name_gives_it(tmp_path: Path) -> None:
+    phantom = SCENES["cephalogram"](2)
+    named = asked(tmp_path, phantom, "What is the ANB angle?", intent("angle", None, quantity="anb_angle"))
+    worded = asked(tmp_path, phantom, "What is the angle between point A, nasion and point B?")
+    (first,), (second,) = named.measurements, worded.measurements
+    assert (first.quantity, first.value) == (second.quantity, second.value)

@@ -163,7 +163,7 @@ def presence_of(value: object, *found: dict, confidence: float = 0.9, **more: di
 def test_presence_with_a_region(ask: Recorded) -> None:
     record = ask(presence_of(True, boxes(*grid(1))))
     assert (status(record), record.answer.value) == ("answered", True)
-    assert record.answer.text == "Yes, there is a platelet in this image."
+    assert record.answer.text == "There is a platelet in this image."
 
 
 def test_presence_without_region_climbs_to_points(ask: Recorded) -> None:
@@ -239,7 +239,7 @@ def test_kind_withheld(ask: Recorded, value: str | None, confidence: float, code
         (intent("unknown"), "not_understood"),
         (intent("count", "platelet", sure=0.2), "not_understood"),
         (intent("count", "platelet") | {"parsed": False}, "not_understood"),
-        (intent("count", "platelet") | {"unread": ["节"]}, "not_understood"),
+        (intent("unknown") | {"unread": ["节"]}, "not_understood"),
         (intent("count", "liver"), "unknown_structure"),
         (intent("count"), "unknown_structure"),
         (intent("compare", "platelet"), "unknown_structure"),
@@ -251,6 +251,13 @@ def test_not_understood(ask: Recorded, understood: dict, code: str) -> None:
     assert (status(record), codes(record), record.answer) == ("abstained", [code], None)
     if code != "unknown_quantity":
         assert "white blood cells" in record.verdict.reasons[0].detail
+
+
+def test_an_answer_to_a_question_with_an_unread_word_is_partial(ask: Recorded) -> None:
+    understood = intent("presence", "platelet") | {"unread": ["节"]}
+    record = ask({"understand": understood, "answer": said(True), "detect": boxes((5, 5, 17, 17)), "explain": PLAIN})
+    assert (status(record), codes(record)) == ("partial", ["words_unread"])
+    assert "节" in record.verdict.reasons[0].detail
 
 
 @pytest.mark.parametrize("task", ["presence", "kind", "count", "size"])

@@ -35,7 +35,7 @@ from fiducial.skills.datasets.language import explain_prompt, report_text
 from fiducial.skills.families.llava import dialect
 from fiducial.skills.families.llava.grammar import Grammar
 from fiducial.skills.families.llava.held import HeldToRecord
-from fiducial.skills.families.llava.prompting import unread_words
+from fiducial.skills.families.llava.prompting import unread_words, words_of
 from fiducial.skills.landmarks import regions_of_head
 from fiducial.tools.contradictions import Truth
 from fiducial.tools.errors import InputError
@@ -55,14 +55,17 @@ RATIO: Quantity = "cardiothoracic_ratio"
 
 
 def understand(session: LlavaSession, args: UnderstandArgs) -> UnderstandResult:
-    """Question to intent, from language alone; unknown where the model cannot read a word that may matter."""
+    """Question to intent, from language alone. Of words that the model cannot read it says which; of half, nothing."""
     prompt = dialect.understand_prompt(args.question)
-    if unread := unread_words(session.model.tokenizer, args.question):
+    unread, every = unread_words(session.model.tokenizer, args.question), len(words_of(args.question))
+    if 2 * len(unread) >= every > 0:
         return UnderstandResult(intent=UNKNOWN, confidence=1.0, parsed=True, text="", unread=unread)
     made = session.generate("understand", prompt, with_image=False, allowed=session.model.grammars.intent)
     intent = dialect.parse_intent(made.text)
     parsed = intent is not None
-    return UnderstandResult(intent=intent or UNKNOWN, confidence=made.confidence, parsed=parsed, text=made.text)
+    return UnderstandResult(
+        intent=intent or UNKNOWN, confidence=made.confidence, parsed=parsed, text=made.text, unread=unread
+    )
 
 
 def answer(session: LlavaSession, args: AnswerArgs) -> AnswerResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transformers import PreTrainedTokenizerFast
 
-from fiducial.skills.datasets.language import in_scope_words, prompt_text
+from fiducial.skills.datasets.language import prompt_text
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerFast, prompt: str, image_tokens: int) -> list[int]:
@@ -19,11 +19,16 @@ def invocation_ids(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     return [tokenizer.sep_token_id]
 
 
-def unread_words(tokenizer: PreTrainedTokenizerFast, question: str) -> tuple[str, ...]:
-    """Words of a question with a character that the tokenizer lacks, each once.
+# Chinese characters without a meaning of their own that the embedded tokenizer lacks, and that questions are full of.
+PARTICLES = frozenset("您想那也就都吧呀啊嘛咱们会")
 
-    Not those of the questions that the model was taught: it has learned to do without their rarer characters.
-    """
-    words = dict.fromkeys(word for word in prompt_text(question).split() if word.isalpha())
-    lacking = (w for w in words if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False)["input_ids"])
-    return tuple(word for word in lacking if word not in in_scope_words())
+
+def words_of(question: str) -> tuple[str, ...]:
+    """The words of a question (characters, of Chinese), each once; no marks and numbers."""
+    return tuple(dict.fromkeys(word for word in prompt_text(question).split() if word.isalpha()))
+
+
+def unread_words(tokenizer: PreTrainedTokenizerFast, question: str) -> tuple[str, ...]:
+    """Words of a question with a character that the tokenizer lacks, each once; not particles."""
+    words = (word for word in words_of(question) if word not in PARTICLES)
+    return tuple(w for w in words if tokenizer.unk_token_id in tokenizer(w, add_special_tokens=False)["input_ids"])
