@@ -242,7 +242,8 @@ def main() -> None:
 
 
 SHOWN = (
-    "answer right", "count error", "detect F1", "detect zero cases", "detect invented", "point F1", "point zero cases",
+    "answer right", "count error", "detect F1", "detect zero cases", "detect invented", "detect unread", "point F1", "point zero cases",
+    "count distinct",
 )  # fmt: skip
 
 
