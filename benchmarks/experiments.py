@@ -242,8 +242,8 @@ def main() -> None:
 
 
 SHOWN = (
-    "answer right", "count error", "detect F1", "detect zero cases", "detect invented", "detect unread", "point F1", "point zero cases",
-    "count distinct",
+    "answer right", "count error", "detect F1", "detect zero cases", "detect invented", "detect unread",
+    "point F1", "point zero cases", "count distinct",
 )  # fmt: skip
 
 
