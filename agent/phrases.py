@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from fiducial.tools.landmark_measures import above_normal, landmark_words, quantity_words
+from fiducial.tools.landmark_measures import above_normal, landmark_keys, landmark_words, quantity_words
 from fiducial.tools.positions import anchor_xy_px, place_of
 from fiducial.tools.record import ImageInfo, Intent, Language, Measurement, Quantity, Region, Selector
 from fiducial.tools.structures import DOMAIN_NAMES, structures
@@ -96,6 +96,11 @@ def quantity(key: Quantity, language: Language = "en") -> str:
 def ordinal(selector: Selector, language: Language = "en") -> str:
     """``second largest``."""
     return word("ordinals", selector, language)
+
+
+def names_all(intent: Intent) -> bool:
+    """Whether a question is about all landmarks, whichever the image has."""
+    return intent.landmarks == landmark_keys()
 
 
 def can_be_asked(keys: Sequence[str]) -> str:
@@ -239,7 +244,8 @@ def about(intent: Intent, language: Language = "en") -> str:
         return ABOUT[intent.task] + options + named
     if intent.landmarks:
         asked = quantity(intent.quantity) if intent.quantity else intent.task
-        return f"{asked} of {listing([landmark_words(key) for key in intent.landmarks])}"
+        names = [landmark_words(key) for key in intent.landmarks]
+        return f"{asked} of {'all landmarks' if names_all(intent) else listing(names)}"
     what = quantity(intent.quantity) if intent.quantity and intent.task in ("size", "compare") else intent.task
     if intent.task == "compare":
         what = f"comparison of {'number' if intent.quantity in (None, 'count') else what}"
@@ -253,7 +259,7 @@ def _about_in(intent: Intent, language: Language) -> str:
     """The task, then what it is about, with as little grammar as will do."""
     asked = quantity(intent.quantity, language) if intent.quantity else word("tasks", intent.task, language)
     things = [name(s, 1, language) for s in (intent.structure, intent.other_structure) if s is not None]
-    things += [landmark_words(key, language) for key in intent.landmarks]
+    things += [] if names_all(intent) else [landmark_words(key, language) for key in intent.landmarks]
     things += [ordinal(intent.selector, language)] * (intent.selector != "each") + list(intent.options)
     return asked if not things else f"{asked}：{listing(things, language)}"
 

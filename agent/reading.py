@@ -15,7 +15,14 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from fiducial.tools.landmark_measures import ANGLES, is_landmark, landmark_named, named_quantities, quantity_between
+from fiducial.tools.landmark_measures import (
+    ANGLES,
+    is_landmark,
+    landmark_keys,
+    landmark_named,
+    named_quantities,
+    quantity_between,
+)
 from fiducial.tools.record import Intent, Language, Part, Quantity
 from fiducial.tools.words import keys_of_names, language_of
 
@@ -38,13 +45,14 @@ class Rule(Part):
 class Rules(Part):
     """One language. lead and tail: what is no part of a thing's name, before and after it; listed: between names.
 
-    before and after: what may stand around the part that a rule fits without asking for something else.
+    every: all landmarks. before and after: what may stand around the part that a rule fits, and asks for nothing else.
     """
 
     yes: str
     no: str
     lead: str
     tail: str
+    every: str
     listed: str
     before: str
     after: str
@@ -145,7 +153,9 @@ def _intent(rule: Rule, match: re.Match[str], text: str, language: Language) -> 
 
 
 def _landmarks_in(words: str, table: Rules) -> tuple[str, ...]:
-    """The landmarks of a list of names; none where one of them is not known."""
+    """The landmarks of a list of names; none where one of them is not known. Of *the landmarks*, all that there are."""
+    if re.fullmatch(table.every, re.sub(table.tail, "", words.strip(), flags=re.IGNORECASE), re.IGNORECASE):
+        return landmark_keys()
     keys = [_landmark(name, table) for name in re.split(table.listed, words.strip())]
     return tuple(dict.fromkeys(keys)) if all(map(is_landmark, keys)) else ()
 

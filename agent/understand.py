@@ -77,7 +77,7 @@ def understand(run: Run) -> str:
 
 def _by_wording(run: Run, named: OfLandmarks | None) -> Intent | None:
     """What the wording alone settles, or None. Of more than landmarks a base that answers in free words is asked so."""
-    if named is not None and named.whole:
+    if named is not None and named.whole and not (run.free and phrases.names_all(named.intent)):
         return named.intent
     if not run.free:
         return None

@@ -70,9 +70,9 @@ def landmark_named(words: str) -> str:
     return said
 
 
-def landmark_keys() -> frozenset[str]:
-    """The landmarks that are known by name."""
-    return frozenset(map(str, _table()["landmarks"]))
+def landmark_keys() -> tuple[str, ...]:
+    """The landmarks that are known by name, in the order of their table."""
+    return tuple(map(str, _table()["landmarks"]))
 
 
 def is_landmark(key: str) -> bool:

@@ -61,6 +61,14 @@ def test_landmarks_that_are_named_need_no_reading_by_a_model(tmp_path: Path) -> 
     assert present(record).count("探测器平面") == 2  # in the answer, and beside the measurement
 
 
+def test_all_landmarks_are_those_that_the_image_has(tmp_path: Path) -> None:
+    phantom = SCENES["cephalogram"](2)
+    for question in ("Mark all landmarks", "标出所有标志点"):
+        record = asked(tmp_path, phantom, question)
+        assert status(record) == "answered"
+        assert len(record.accepted) == len(phantom.truth.landmarks_xy_px)
+
+
 def test_of_landmarks_that_are_asked_for_those_found_are_told(tmp_path: Path) -> None:
     phantom = SCENES["cephalogram"](2)  # which has no gnathion
     record = asked(tmp_path, phantom, "Where are the ANS and the gnathion?")

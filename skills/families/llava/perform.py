@@ -202,8 +202,9 @@ def landmark(session: LlavaSession, args: FindArgs) -> FindResult:
 def named_landmarks(session: LlavaSession, names: Sequence[str]) -> FindResult:
     """The landmarks of a kind of image: those of the names that are asked for, or all of this image's kind."""
     config, proposals = session.model.tower.config, session.proposals
-    kind = next((kind for kind, own in config.landmarks_of_kind.items() if {*names} & {*own}), session.domain.kind)
-    own = config.landmarks_of_kind.get(kind, ())
+    seen, of_kind = session.domain.kind, config.landmarks_of_kind
+    kind = next((kind for kind in (seen, *of_kind) if {*names} & {*of_kind.get(kind, ())}), seen)
+    own = of_kind.get(kind, ())
     if not own:
         raise InputError(f"this model knows no landmarks of {kind.replace('_', ' ')}; ask for others")
     used = int((proposals.score[0] > 0).sum())
