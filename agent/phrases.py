@@ -244,8 +244,8 @@ def about(intent: Intent, language: Language = "en") -> str:
         return ABOUT[intent.task] + options + named
     if intent.landmarks:
         asked = quantity(intent.quantity) if intent.quantity else intent.task
-        names = [landmark_words(key) for key in intent.landmarks]
-        return f"{asked} of {'all landmarks' if names_all(intent) else listing(names)}"
+        points = [landmark_words(key) for key in intent.landmarks]
+        return f"{asked} of {'all landmarks' if names_all(intent) else listing(points)}"
     what = quantity(intent.quantity) if intent.quantity and intent.task in ("size", "compare") else intent.task
     if intent.task == "compare":
         what = f"comparison of {'number' if intent.quantity in (None, 'count') else what}"
