@@ -69,6 +69,12 @@ def test_all_landmarks_are_those_that_the_image_has(tmp_path: Path) -> None:
         assert len(record.accepted) == len(phantom.truth.landmarks_xy_px)
 
 
+def test_no_landmarks_at_all_are_told_in_a_word(tmp_path: Path) -> None:
+    record = asked(tmp_path, SCENES["polyp"](2), "Mark all landmarks")
+    assert (status(record), codes(record)) == ("abstained", ["landmark_not_found"])
+    assert record.verdict.reasons[0].detail == "these landmarks could not be pointed at: any that are known"
+
+
 def test_of_landmarks_that_are_asked_for_those_found_are_told(tmp_path: Path) -> None:
     phantom = SCENES["cephalogram"](2)  # which has no gnathion
     record = asked(tmp_path, phantom, "Where are the ANS and the gnathion?")
