@@ -16,7 +16,6 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from fiducial.tools.landmark_measures import (
-    ANGLES,
     is_landmark,
     landmark_keys,
     landmark_named,
@@ -128,8 +127,7 @@ def _named_quantity(text: str, language: Language) -> Intent | None:
     for quantity, known in named_quantities().items():
         for name in (*known.en, *known.zh):
             if re.search(rf"(?<![\w]){re.escape(name)}(?![a-z])", text, re.IGNORECASE if len(name) > 3 else 0):
-                task: Literal["angle", "distance"] = "angle" if known.form in ANGLES else "distance"
-                return Intent(task=task, quantity=quantity, landmarks=known.of, language=language)
+                return Intent(task=known.task, quantity=quantity, landmarks=known.of, language=language)
     return None
 
 

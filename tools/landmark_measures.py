@@ -45,6 +45,21 @@ class BetweenLandmarks(Part):
     zh: tuple[str, ...]
     largest_normal: float | None = None
 
+    @property
+    def task(self) -> Literal["angle", "distance"]:
+        """What is asked who asks for it; a ratio counts as a distance."""
+        return "angle" if self.form in ANGLES else "distance"
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The landmarks that a question names in its place, outer ones in either order; none of a ratio of widths.
+
+        The angle at the vertex between the outer two stands for a difference of angles: of ANB, its sign kept.
+        """
+        if self.form == "width_ratio":
+            return ()
+        return (self.of[2], self.of[1], self.of[3]) if self.form == "difference_at_vertex" else self.of
+
 
 @cache
 def named_quantities() -> Mapping[Quantity, BetweenLandmarks]:
@@ -70,6 +85,7 @@ def landmark_named(words: str) -> str:
     return said
 
 
+@cache
 def landmark_keys() -> tuple[str, ...]:
     """The landmarks that are known by name, in the order of their table."""
     return tuple(map(str, _table()["landmarks"]))
@@ -103,11 +119,8 @@ def quantity_between(landmarks: Sequence[str]) -> Quantity | None:
 
     At nasion between A and B it is ANB, with its sign, and across the heart its width, not the slanted distance.
     """
-    for quantity, known in named_quantities().items():
-        of = (known.of[2], known.of[1], known.of[3]) if known.form == "difference_at_vertex" else known.of
-        if len(of) == len(landmarks) and tuple(landmarks) in (of, of[::-1]):
-            return quantity
-    return None
+    asked = tuple(landmarks)
+    return next((q for q, known in named_quantities().items() if asked in (known.ends, known.ends[::-1])), None)
 
 
 def landmarks_in(text: str) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from fiducial.tools.errors import InputError
 from fiducial.tools.landmark_measures import Form, form_of
 from fiducial.tools.record import Measurement, PointXY, Region
 
@@ -32,7 +33,10 @@ def measured_lines(measurement: Measurement, regions: Mapping[str, Region]) -> l
     points = [region.point_xy_px for region in ends if region.kind == "landmark" and region.point_xy_px]
     if len(points) < 2 or len(points) != len(measurement.region_ids):
         return []
-    form = form_of(measurement.quantity, len(points))
+    try:
+        form = form_of(measurement.quantity, len(points))
+    except InputError:  # a quantity of another kind, that a tool has tied to landmarks
+        return []
     return [_line([points[k] for k in chain], level=form in ACROSS) for chain in CHAINS[form]]
 
 

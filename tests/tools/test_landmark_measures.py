@@ -7,7 +7,7 @@ import math
 import pytest
 
 from fiducial.tools.errors import InputError
-from fiducial.tools.landmark_measures import landmark_named, measure_between, named_quantities
+from fiducial.tools.landmark_measures import landmark_named, measure_between, named_quantities, quantity_between
 from fiducial.tools.measure_box_3d import measure_box_3d
 from fiducial.tools.phantoms.cephalogram import make_cephalogram
 from fiducial.tools.phantoms.chest import make_chest
@@ -43,6 +43,16 @@ def test_without_a_scale_lengths_are_in_pixels_and_angles_take_square_pixels() -
     assert (length.unit, length.scale_source) == ("px", "none")
     angle = measure_between("sna_angle", [found[key] for key in named_quantities()["sna_angle"].of], None)
     assert angle.unit == "°" and "square" in str(angle.note)
+
+
+def test_landmarks_that_a_question_names_lead_to_the_quantity_with_a_name() -> None:
+    for quantity, known in named_quantities().items():
+        assert known.form == "width_ratio" or quantity_between(known.ends) == quantity == quantity_between(
+            known.ends[::-1]
+        )
+    assert quantity_between(("subspinale", "nasion", "supramentale")) == "anb_angle"
+    assert quantity_between(named_quantities()["cardiothoracic_ratio"].of) is None  # four points may be two lines
+    assert quantity_between(("sella", "menton")) is None
 
 
 def test_points_that_coincide_give_no_angle() -> None:

@@ -148,6 +148,14 @@ def test_what_is_measured_between_landmarks_is_drawn(quantity, points, lines):
     assert distance_to(along, white.shape)[white].max() < 4
 
 
+def test_a_quantity_that_is_not_taken_between_landmarks_has_no_lines():
+    ends = [POINT.model_copy(update={"id": i, "kind": "landmark", "point_xy_px": p})
+            for i, p in (("R1", (20, 20)), ("R2", (90, 60)))]  # fmt: skip
+    taken = measure_between("distance", ends, None).model_copy(update={"quantity": "biparietal_diameter"})
+    drawn = draw_overlay(GRAY, record(*ends, measurements=(taken,)), labels=False, caption=False)
+    assert not (drawn == MEASURED).all(axis=2).any()
+
+
 def test_labels_do_not_cover_each_other():
     alone = [draw_overlay(GRAY, record(region), caption=False) for region in (BOX, ELLIPSE, POLYGON, POINT)]
     bare = [draw_overlay(GRAY, record(r), labels=False, caption=False) for r in (BOX, ELLIPSE, POLYGON, POINT)]

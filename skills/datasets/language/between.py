@@ -10,7 +10,7 @@ from typing import Any
 from fiducial.skills.datasets.language.nouns import load, names
 from fiducial.skills.datasets.language.patterns import draw, parse_pattern
 from fiducial.skills.datasets.language.phrases import Drawn, Slots, phrase
-from fiducial.tools.landmark_measures import ANGLES, BetweenLandmarks, named_quantities
+from fiducial.tools.landmark_measures import BetweenLandmarks, named_quantities
 from fiducial.tools.record import Intent
 
 _OF_CHEST = ("thorax_width", "heart_width", "cardiothoracic_ratio")
@@ -19,23 +19,17 @@ _OWN, _NAMED = 0.35, 0.75  # share of the phrases of one quantity only, and of t
 
 def sort_of(known: BetweenLandmarks) -> str:
     """Whether a quantity is spoken of as an angle, a length or a ratio."""
-    return "angle" if known.form in ANGLES else "ratio" if known.form == "width_ratio" else "length"
+    return "angle" if known.task == "angle" else "ratio" if known.form == "width_ratio" else "length"
 
 
 def between_intent(quantity: Any) -> Intent:
     """The intent of a quantity between landmarks that has a name."""
-    task: Any = "angle" if named_quantities()[quantity].form in ANGLES else "distance"
-    return Intent(task=task, quantity=quantity)
+    return Intent(task=named_quantities()[quantity].task, quantity=quantity)
 
 
-def ends_of(rng: random.Random, known: BetweenLandmarks) -> tuple[str, ...] | None:
-    """The landmarks of a quantity as they are asked for, outer ones in any order; None where it has no such wording."""
-    of = known.of
-    if known.form == "difference_at_vertex":  # the angle between the outer two
-        of = (of[2], of[1], of[3])
-    if len(of) > 3:
-        return None
-    return tuple(of if rng.random() < 0.7 else of[::-1])
+def ends_of(rng: random.Random, known: BetweenLandmarks) -> tuple[str, ...]:
+    """The landmarks of a quantity as they are asked for, outer ones in any order; none where it has no such wording."""
+    return known.ends and known.ends[:: 1 if rng.random() < 0.7 else -1]
 
 
 def domain_between(quantity: str) -> str:
@@ -51,7 +45,7 @@ def between(rng: random.Random) -> tuple[Drawn, Intent]:
     kind, ends = rng.random(), ends_of(rng, known)
     if kind < _OWN:
         path: tuple[str, ...] = ("between", quantity)
-    elif kind < _NAMED or ends is None:
+    elif kind < _NAMED or not ends:
         path = ("taken", sort_of(known))
         slots.fixed["q"] = rng.choice(load("phrasing")["taken"][quantity])
     else:

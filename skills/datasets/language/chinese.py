@@ -132,7 +132,7 @@ def _between(rng: random.Random) -> tuple[str, Intent]:
     kind, ends = rng.random(), ends_of(rng, known)
     if kind < 0.35:
         return _text(rng, table["between"][quantity], domain), between_intent(quantity)
-    if kind < 0.75 or ends is None:
+    if kind < 0.75 or not ends:
         said = rng.choice(table["taken_names"][quantity])
         return _text(rng, table["taken"][sort_of(known)], domain, q=said), between_intent(quantity)
     slots = dict(zip("xyz", (rng.choice(table["ends"][end]) for end in ends), strict=False))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import cache
 from typing import get_args
 
-from fiducial.tools.landmark_measures import ANGLES, named_quantities
+from fiducial.tools.landmark_measures import named_quantities
 from fiducial.tools.record import Intent, Selector
 from fiducial.tools.structures import structures
 
@@ -69,7 +69,7 @@ def _intents() -> dict[str, Intent]:
 
 def _between() -> dict[str, Intent]:
     """The lines of what is taken between landmarks and has a name."""
-    tasks = {name: "angle" if taken.form in ANGLES else "distance" for name, taken in named_quantities().items()}
+    tasks = {name: taken.task for name, taken in named_quantities().items()}
     return {f"{task} {name}": Intent.model_validate({"task": task, "quantity": name}) for name, task in tasks.items()}
 
 
